@@ -1,0 +1,58 @@
+# `make help` lists what there is. On a machine with Python 3.11 and nothing else, `make run` and
+# `make test` install what they need into .venv and keep their data under var/.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+T ?=
+
+.PHONY: run dev test lint bench requirements clean help python
+
+run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
+	@$(BIN)/python -m bottomline.local
+
+dev: .venv/installed ## the same, restarting the web server when a file changes
+	@$(BIN)/python -m bottomline.local --reload
+
+test: .venv/installed-dev ## the whole test suite, or T=path of it
+	@$(BIN)/python -m pytest $(T)
+
+lint: .venv/installed-dev ## format, style, types, import rules, missing migrations, deploy check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/python -m bottomline.tests.deploy_check
+
+bench: .venv/installed-dev ## how fast it is, side by side with others on this machine
+	@$(BIN)/python -m bench
+
+requirements: .venv/installed-dev ## pin the newest versions that requirements*.in allow
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command "make requirements" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command "make requirements" requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove what was installed or built; var/ with its data stays
+	rm -rf .venv staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/bin/python: | python
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; echo "bottomline cannot be installed: $(PYTHON) has no venv module, or this folder is read-only. Install it (on Debian: apt install python3-venv), or copy the project to a folder of yours." >&2; exit 1; }
+
+.venv/installed: requirements.txt | .venv/bin/python
+	@echo "Installing into .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	@echo "Installing what the tests need into .venv (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+python:
+	@command -v $(PYTHON) >/dev/null || { echo "bottomline needs Python 3.11 or newer and there is no $(PYTHON) here. Install it, or name it: make run PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bottomline needs Python 3.11 or newer and $(PYTHON) is older. Name a newer one: make run PYTHON=python3.12." >&2; exit 1; }

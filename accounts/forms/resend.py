@@ -1,0 +1,7 @@
+from django import forms
+
+from accounts.forms.fields import EmailField
+
+
+class ResendForm(forms.Form):
+    email = EmailField()

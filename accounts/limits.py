@@ -1,0 +1,24 @@
+"""How often what may be tried. Each policy counts by what its name says, on its own.
+
+The numbers are those of the security requirements, section 0. Everything is counted for accounts
+that do not exist as well, or the limit itself would tell which do.
+"""
+
+from datetime import timedelta
+
+from bottomline.limits import Limit
+
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+
+# From a browser that never logged in to this account.
+LOGIN_BY_ACCOUNT = Limit("login:account", 10, QUARTER)
+LOGIN_BY_NETWORK = Limit("login:network", 30, QUARTER)
+# From one that has: a budget of its own, which nobody elsewhere can use up.
+LOGIN_BY_DEVICE = Limit("login:device", 10, QUARTER)
+
+RESEND_PAUSE = Limit("resend:account:minute", 1, timedelta(seconds=60))
+RESEND_BY_ACCOUNT = Limit("resend:account:day", 5, DAY)
+RESEND_BY_NETWORK = Limit("resend:network", 10, HOUR)
+
+BAD_TOKEN_BY_NETWORK = Limit("bad-token:network", 20, HOUR)
+USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minutes=5))

@@ -1,0 +1,72 @@
+from django.conf import settings
+from django.contrib import auth, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
+from accounts.errors import AccountBlocked, BadCredentials
+from accounts.events import record
+from accounts.forms import LoginForm
+from accounts.models import User
+from accounts.redirects import next_url, requested_next
+from accounts.services import devices, login
+from bottomline.caller import caller_of
+
+
+@form_page
+@credentials
+@anonymous_only
+def log_in(request: HttpRequest) -> HttpResponse:
+    form = LoginForm(request.POST or None)
+    if form.is_valid():
+        caller = caller_of(request)
+        email, password = form.cleaned_data["email"], form.cleaned_data["password"]
+        try:
+            user = login.authenticate(email, password, caller=caller)
+            login.complete(
+                request,
+                user,
+                method="password",
+                caller=caller,
+                remember=form.cleaned_data["remember"],
+            )
+        except BadCredentials as refusal:
+            form.add_error(None, refusal.message)
+        except AccountBlocked as refusal:
+            return render(
+                request, "accounts/login/locked.html", {"until": refusal.until}, status=423
+            )
+        else:
+            return _logged_in(request, user)
+    context = {"form": form, "next": requested_next(request)}
+    status = 422 if request.method == "POST" else 200
+    return render(request, "accounts/login/login.html", context, status=status)
+
+
+@post_only
+@for_everyone
+def log_out(request: HttpRequest) -> HttpResponse:
+    if request.user.is_authenticated:
+        record("logout.done", caller=caller_of(request), user=request.user.pk)
+    auth.logout(request)
+    messages.success(request, "You are logged out.")
+    response = redirect("accounts:login")
+    # Not "cookies": it would take those of every site under the same domain.
+    response["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
+def _logged_in(request: HttpRequest, user: User) -> HttpResponse:
+    """On to where they were going, on a device that is known from now on."""
+    response = redirect(next_url(request))
+    if devices.known_device(request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""), user.email):
+        return response
+    response.set_cookie(
+        settings.DEVICE_COOKIE_NAME,
+        devices.new_cookie(user.email),
+        max_age=devices.COOKIE_AGE,
+        secure=settings.IS_HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response

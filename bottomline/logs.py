@@ -1,0 +1,60 @@
+"""Log lines are events with fields: JSON for machines, one line for a person developing.
+
+No address, token, code or cookie reaches a log (ASVS 16.2.5). Our own events carry ids; whatever
+others log is searched for the shapes of our secrets.
+"""
+
+import json
+import logging
+import re
+from datetime import UTC, datetime
+
+# A token or session id is 43 characters of base64url; an address has an at sign in it.
+SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?:\.[\w-]{43})?(?![\w-])")
+ADDRESS = re.compile(r"[^\s@<>\"'=:,;/]{1,64}@[^\s@<>\"'=:,;/]{1,255}")
+
+# What every record has; whatever else is on one was given as `extra`.
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+UNWANTED = {"request", "status_code", "exc_info", "data"}
+
+
+def redact(text: str) -> str:
+    """The text without anything shaped like a token, a session id or an address."""
+    return ADDRESS.sub("[address]", SECRET.sub("[secret]", text))
+
+
+class HideSecrets(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str]:
+    return {
+        name: redact(str(value))
+        for name, value in vars(record).items()
+        if name not in STANDARD and name not in UNWANTED
+    }
+
+
+class JSONFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = redact(self.formatException(record.exc_info))
+        return json.dumps(line)
+
+
+class LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        line = f"{record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+        if record.exc_info:
+            line += "\n" + redact(self.formatException(record.exc_info))
+        return line.replace("\r", "\\r")

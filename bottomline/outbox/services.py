@@ -1,0 +1,114 @@
+"""The transactional outbox: a mail is promised in the transaction it belongs to, then delivered.
+
+The row is the truth. Publishing to the broker only hurries the delivery; the sweep finds whatever
+was never published or never finished.
+"""
+
+import logging
+import smtplib
+from functools import partial
+from uuid import UUID
+
+from django.core.mail import get_connection
+from django.db import transaction
+from django.utils import timezone
+
+from bottomline.outbox import hints, mails
+from bottomline.outbox.models import MOST_ATTEMPTS, OutboxMessage
+
+log = logging.getLogger(__name__)
+
+SWEEP_BATCH = 200
+
+
+def enqueue(kind: str, subject: object) -> OutboxMessage:
+    """Promise a mail, in the caller's transaction: it goes out if and only if that commits."""
+    message = OutboxMessage.objects.create(kind=kind, subject=str(subject))
+    transaction.on_commit(partial(hints.publish, message.id), robust=True)
+    return message
+
+
+def deliver(message_id: UUID) -> bool:
+    """Send one message if it is due and nobody else is at it; safe to run any number of times.
+
+    Returns False where the mail server cannot be reached, so whoever has more can stop trying.
+    """
+    message = OutboxMessage.objects.claim(message_id)
+    if message is None:
+        return True
+    if message.attempts > MOST_ATTEMPTS:
+        # Each attempt ended without a word, so this message kills its workers.
+        message.finish(OutboxMessage.Status.DEAD, error="never finished")
+        return True
+    mail = mails.compose(message)
+    if mail is None:
+        message.finish(OutboxMessage.Status.MOOT)
+        return True
+    return _send(message, mail)
+
+
+def sweep() -> int:
+    """Deliver whatever is due, oldest first; returns how many were tried."""
+    due = OutboxMessage.objects.due(timezone.now()).order_by("next_attempt_at")
+    tried = 0
+    for message_id in list(due.values_list("pk", flat=True)[:SWEEP_BATCH]):
+        tried += 1
+        if not deliver(message_id):
+            break
+    return tried
+
+
+def retry(message_id: UUID) -> bool:
+    """Give a dead message another life; False if it is not dead."""
+    revived = OutboxMessage.objects.filter(pk=message_id, status=OutboxMessage.Status.DEAD).update(
+        status=OutboxMessage.Status.PENDING, attempts=0, next_attempt_at=timezone.now()
+    )
+    if revived:
+        transaction.on_commit(partial(hints.publish, message_id), robust=True)
+    return bool(revived)
+
+
+def _send(message: OutboxMessage, mail: mails.Mail) -> bool:
+    """Hand it to the mail server and note how that went; False where there is no server.
+
+    A server may take the mail and the answer be lost: then it is sent again, with the same
+    Message-ID and the same link. A lost mail would be worse.
+    """
+    connection = get_connection()
+    try:
+        connection.open()
+    except (smtplib.SMTPException, OSError) as error:
+        message.postpone(error=type(error).__name__, counts=False)
+        _log(message, "postponed", error=type(error).__name__)
+        return False
+    try:
+        rendered = mails.render(mail, message)
+        rendered.connection = connection
+        rendered.send()
+    except smtplib.SMTPRecipientsRefused as refused:
+        _note_refusal(message, min(code for code, _ in refused.recipients.values()))
+    except smtplib.SMTPResponseException as refused:
+        _note_refusal(message, refused.smtp_code)
+    except (smtplib.SMTPException, OSError) as error:
+        message.postpone(error=type(error).__name__)
+        _log(message, "postponed", error=type(error).__name__)
+    else:
+        message.finish(OutboxMessage.Status.SENT)
+        _log(message, "sent")
+    finally:
+        connection.close()
+    return True
+
+
+def _note_refusal(message: OutboxMessage, code: int) -> None:
+    # RFC 5321, 4.2.1: 4yz may succeed later, 5yz will not.
+    if code >= 500:
+        message.finish(OutboxMessage.Status.DEAD, error=f"SMTP {code}")
+        _log(message, "dead", error=f"SMTP {code}")
+    else:
+        message.postpone(error=f"SMTP {code}")
+        _log(message, "postponed", error=f"SMTP {code}")
+
+
+def _log(message: OutboxMessage, outcome: str, **fields: object) -> None:
+    log.info(f"mail.{outcome}", extra={"mail": message.kind, "id": str(message.id), **fields})

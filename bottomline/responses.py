@@ -1,0 +1,41 @@
+"""The answers that any part of the project may have to give, as a page or as JSON."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+
+TITLES = {
+    400: "That request could not be read.",
+    403: "That is not yours to do.",
+    404: "There is nothing here.",
+    405: "That is not how this address is used.",
+    413: "That is more than this form takes.",
+    429: "Too many attempts. Wait a little and try again.",
+    503: "We are briefly unavailable. Try again in a moment.",
+}
+
+
+def error_page(
+    request: HttpRequest, status: int, *, retry_after: int | None = None, template: str = ""
+) -> HttpResponse:
+    """The page for an error, needing neither session nor database; JSON where that was asked."""
+    response: HttpResponse
+    if _wants_json(request):
+        response = JsonResponse({"error": TITLES[status]}, status=status)
+    else:
+        context = {"retry_after": retry_after}
+        response = HttpResponse(
+            render_to_string(template or f"{status}.html", context), status=status
+        )
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    return response
+
+
+def unavailable(request: HttpRequest, retry_after: int = 5) -> HttpResponse:
+    """503: something we need is away. The session cookie stays untouched."""
+    return error_page(request, 503, retry_after=retry_after)
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    preferred = request.get_preferred_type(["text/html", "application/json"])
+    return preferred == "application/json"

@@ -1,0 +1,120 @@
+"""Sessions and users on the request: lazily, and never taking an outage for a logout."""
+
+import logging
+from functools import partial
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth import middleware as auth_middleware
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions import middleware as session_middleware
+from django.contrib.sessions.backends.base import UpdateError
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+from redis.exceptions import RedisError
+
+from bottomline.responses import unavailable
+from bottomline.sessions import cookie
+from bottomline.sessions.store import SessionStore
+
+log = logging.getLogger(__name__)
+
+
+class SessionMiddleware(session_middleware.SessionMiddleware):
+    """Reads the signed cookie, keeps the session of whoever is logged in, and clears dead cookies.
+
+    A visitor who is not logged in has no session: whatever was put into it is dropped, and neither
+    Redis nor the browser learns of it.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        value = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        sid = cookie.read(value) if value is not None else None
+        request.session = SessionStore(sid)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        session = request.session
+        if session.accessed:
+            patch_vary_headers(response, ("Cookie",))
+        if session.modified and session.snapshot and response.status_code < 500:
+            try:
+                self._keep(request, response)
+            except UpdateError:
+                # Logged out elsewhere while this request ran: it must not come back.
+                log.info("session.gone")
+                self._forget(response)
+            except (RedisError, OSError) as error:
+                log.error("redis.away", extra={"error": type(error).__name__})
+                return unavailable(request)
+        elif settings.SESSION_COOKIE_NAME in request.COOKIES and session.session_key is None:
+            self._forget(response)
+        return response
+
+    def _keep(self, request: HttpRequest, response: HttpResponse) -> None:
+        session = request.session
+        session.save()
+        if session.is_new:
+            response.set_cookie(
+                settings.SESSION_COOKIE_NAME,
+                cookie.sign(session.session_key),
+                expires=session.meta.expires if session.meta.remembered else None,
+                secure=settings.SESSION_COOKIE_SECURE,
+                httponly=True,
+                samesite=settings.SESSION_COOKIE_SAMESITE,
+            )
+
+    def _forget(self, response: HttpResponse) -> None:
+        response.delete_cookie(
+            settings.SESSION_COOKIE_NAME, samesite=settings.SESSION_COOKIE_SAMESITE
+        )
+
+
+class AuthenticationMiddleware(auth_middleware.AuthenticationMiddleware):
+    """`request.user` from the session's snapshot: no SQL while it is fresh."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request.user = SimpleLazyObject(partial(user_of, request))
+        request.auser = sync_to_async(partial(user_of, request))
+
+
+def user_of(request: HttpRequest):
+    """The user this request's session belongs to, or AnonymousUser; read once per request."""
+    if not hasattr(request, "_cached_user"):
+        request._cached_user = _find_user(request) or AnonymousUser()
+    return request._cached_user
+
+
+def _find_user(request: HttpRequest):
+    session, now = request.session, timezone.now()
+    if auth.SESSION_KEY not in session or session.snapshot is None:
+        return None
+    if session.meta.is_due_for_touch(now) and not session.touch(now):
+        session.forget()
+        return None
+    user_model = auth.get_user_model()
+    if session.has_fresh_snapshot(now):
+        return user_model.from_snapshot(session.snapshot)
+    try:
+        return _read_again(request)
+    except (OperationalError, InterfaceError):
+        # The database is away. Who is logged in stays so, from what Redis knows (design, 5).
+        log.warning("session.snapshot_kept", extra={"reason": "database_away"})
+        return user_model.from_snapshot(session.snapshot)
+
+
+def _read_again(request: HttpRequest):
+    """The user as the database has them now; ends a session that should no longer be."""
+    session = request.session
+    epoch = session.snapshot["session_epoch"]
+    user = auth.get_user(request)  # refuses a blocked user, or one whose password changed
+    if not user.is_authenticated or user.session_epoch != epoch:
+        session.flush()
+        return None
+    if not session.write_snapshot(user.snapshot()):
+        session.forget()
+        return None
+    return user

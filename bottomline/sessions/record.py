@@ -1,0 +1,111 @@
+"""One session as it is kept: three JSON fields of a Redis hash."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+TOUCH_EVERY = timedelta(minutes=1)  # "last seen" is written at most this often
+FRESH_FOR = timedelta(seconds=60)  # how long a snapshot of the user is believed
+
+
+@dataclass
+class Meta:
+    """When a session began, was last seen and ends, and how the person proved themselves."""
+
+    created: datetime
+    seen: datetime
+    expires: datetime  # the absolute end; nothing moves it
+    idle: timedelta
+    ip: str = ""
+    user_agent: str = ""
+    method: str = ""
+    proved: datetime | None = None
+    remembered: bool = False
+
+    @classmethod
+    def begin(
+        cls,
+        *,
+        lifetime: timedelta = settings.SESSION_LIFETIME,
+        idle: timedelta = settings.SESSION_IDLE,
+        **known: Any,
+    ) -> "Meta":
+        now = timezone.now()
+        return cls(created=now, seen=now, expires=now + lifetime, idle=idle, **known)
+
+    @property
+    def ends(self) -> datetime:
+        """When it ends if nobody comes back: the idle end or the absolute one."""
+        return min(self.seen + self.idle, self.expires)
+
+    def is_live(self, now: datetime) -> bool:
+        return now < self.ends
+
+    def is_due_for_touch(self, now: datetime) -> bool:
+        return now - self.seen >= TOUCH_EVERY
+
+    def dumps(self) -> str:
+        return json.dumps(
+            {
+                "created": _stamp(self.created),
+                "seen": _stamp(self.seen),
+                "expires": _stamp(self.expires),
+                "idle": int(self.idle.total_seconds()),
+                "ip": self.ip,
+                "user_agent": self.user_agent,
+                "method": self.method,
+                "proved": _stamp(self.proved) if self.proved else None,
+                "remembered": self.remembered,
+            },
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def loads(cls, raw: bytes) -> "Meta":
+        kept = json.loads(raw)
+        return cls(
+            created=_moment(kept["created"]),
+            seen=_moment(kept["seen"]),
+            expires=_moment(kept["expires"]),
+            idle=timedelta(seconds=kept["idle"]),
+            ip=kept["ip"],
+            user_agent=kept["user_agent"],
+            method=kept["method"],
+            proved=_moment(kept["proved"]) if kept["proved"] else None,
+            remembered=kept["remembered"],
+        )
+
+
+@dataclass
+class Record:
+    """A session read back: what Django keeps in it, who it belongs to, and its meta."""
+
+    meta: Meta
+    data: dict[str, Any] = field(default_factory=dict)
+    user: dict[str, Any] | None = None
+
+    @classmethod
+    def loads(cls, data: bytes | None, user: bytes | None, meta: bytes | None) -> "Record | None":
+        """The record in three raw fields; None where there is none or it cannot be read."""
+        if data is None or meta is None:
+            return None
+        try:
+            return cls(
+                data=json.loads(data),
+                user=json.loads(user) if user else None,
+                meta=Meta.loads(meta),
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def _stamp(moment: datetime) -> float:
+    return round(moment.timestamp(), 3)
+
+
+def _moment(stamp: float) -> datetime:
+    return datetime.fromtimestamp(stamp, UTC)

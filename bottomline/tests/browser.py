@@ -1,0 +1,86 @@
+"""A visitor without JavaScript: follows links, keeps cookies, fills in forms, speaks real HTTP."""
+
+import contextlib
+import http.client
+import re
+from html import unescape
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urlsplit
+
+HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
+
+
+class Page:
+    """An answer: its status, headers and text."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode("utf-8", "replace")
+
+    @property
+    def hidden(self) -> dict[str, str]:
+        return {name: unescape(value) for name, value in HIDDEN.findall(self.text)}
+
+
+class Visitor:
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self.url, self.netloc, self.port = url, parts.netloc, parts.port
+        self.cookies: dict[str, str] = {}
+
+    def get(self, path: str, **headers: str) -> Page:
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path: str, data: dict[str, str] | None = None, **headers: str) -> Page:
+        """Post a form with the CSRF token of the cookie jar, as a page of ours would have it."""
+        if "csrf" not in self.cookies:
+            self.get("/login/")
+        body = urlencode({"csrfmiddlewaretoken": self.cookies.get("csrf", ""), **(data or {})})
+        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        return self.request("POST", path, body=body, headers=headers)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: str | bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Page:
+        path = path.removeprefix(self.url)
+        sent = {"Host": self.netloc, **(headers or {})}
+        if self.cookies:
+            sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        ) as connection:
+            connection.request(method, path, body=body, headers=sent)
+            response = connection.getresponse()
+            self._keep(response.headers.get_all("Set-Cookie") or [])
+            return Page(response)
+
+    def _keep(self, cookies: list[str]) -> None:
+        for line in cookies:
+            for name, morsel in SimpleCookie(line).items():
+                if morsel["max-age"] == "0" or not morsel.value:
+                    self.cookies.pop(name, None)
+                else:
+                    self.cookies[name] = morsel.value
+
+    def is_up(self, path: str) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self.get(path).status == 200
+        return False
+
+    # --- what people do ---
+
+    def sign_up(self, link: str, email: str, username: str, password: str) -> Page:
+        return self.post(link, {"email": email, "username": username, "password": password})
+
+    def confirm(self, link: str) -> Page:
+        page = self.get(link)
+        return self.post("/confirm_account/", {"confirmation": page.hidden["confirmation"]})
+
+    def log_in(self, email: str, password: str, **more: str) -> Page:
+        return self.post("/login/", {"email": email, "password": password, **more})

@@ -1,0 +1,28 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+from bottomline import views
+from bottomline.health import views as health
+from bottomline.sessions import views as sessions
+
+handler400 = views.bad_request
+handler403 = views.forbidden
+handler404 = views.not_found
+
+urlpatterns = [
+    path("", views.landing, name="landing"),
+    path("session/", sessions.who_is_this, name="session"),
+    path("", include("invites.urls")),
+    path("", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+    path("health/live", health.live),
+    path("health/ready", health.ready),
+    path("robots.txt", views.robots),
+    path(".well-known/security.txt", views.security_txt),
+]
+
+if settings.DEBUG:
+    from bottomline import mailbox
+
+    urlpatterns.append(path("dev/mailbox/", mailbox.show, name="mailbox"))

@@ -1,0 +1,139 @@
+"""The cast, and what every test may use."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.cache import caches
+from django.core.mail import EmailMultiAlternatives
+from django.http import HttpResponse
+from django.test import Client, TestCase
+
+from accounts.models import User
+from bottomline.outbox import services as outbox
+from invites import services as invites
+from invites.models import Invite
+
+PASSWORD = "plum orbit kettle nine sand"
+LINK = re.compile(r"https://door\.example\.org(/\S+)")
+
+
+class Visitor(Client):
+    """A browser over https whose requests commit: what waits for a commit happens."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, headers={"host": "door.example.org"})
+
+    def request(self, **request: Any) -> Any:
+        request.setdefault("wsgi.url_scheme", "https")
+        with TestCase.captureOnCommitCallbacks(execute=True):
+            return super().request(**request)
+
+
+@dataclass
+class Person:
+    """Somebody with an account, and what they know of it."""
+
+    email: str
+    username: str
+    password: str = PASSWORD
+
+    @property
+    def user(self) -> User:
+        return User.objects.get(email=self.email)
+
+
+@dataclass
+class Inbox:
+    """What has been delivered. Looking delivers whatever waits, so no worker is needed."""
+
+    seen: list[Any] = field(default_factory=list)
+
+    def mails_to(self, email: str) -> list[EmailMultiAlternatives]:
+        outbox.sweep()
+        return [message for message in mail.outbox if message.to == [email]]  # type: ignore[misc]
+
+    def link_to(self, email: str) -> str:
+        """The path of the link in the last mail to somebody."""
+        found = LINK.search(str(self.mails_to(email)[-1].body))
+        assert found
+        return found[1]
+
+
+@pytest.fixture(autouse=True)
+def _clean_redis() -> Iterator[None]:
+    """Every test begins with nothing counted and nobody logged in."""
+    for name in ("default", "sessions"):
+        caches[name].clear()
+    yield
+
+
+@pytest.fixture
+def client() -> Visitor:
+    return Visitor()
+
+
+@pytest.fixture
+def inbox(db: None) -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def invite(db: None) -> Invite:
+    """An open invite for one person, from nobody in particular."""
+    return invites.issue()
+
+
+@pytest.fixture
+def alice(inbox: Inbox) -> Person:
+    """A plain member, confirmed, not logged in."""
+    return join(inbox, "alice@example.org", "alice")
+
+
+@pytest.fixture
+def bob(inbox: Inbox) -> Person:
+    """Another plain member."""
+    return join(inbox, "bob@example.org", "bob")
+
+
+@pytest.fixture
+def olivia(inbox: Inbox) -> Person:
+    """The owner: staff with every permission."""
+    return join(inbox, "olivia@example.org", "olivia", staff=True)
+
+
+def join(inbox: Inbox, email: str, username: str, *, staff: bool = False) -> Person:
+    """Become a member through the front door: invite, sign-up, mail, button."""
+    visitor = Visitor()
+    person = Person(email, username)
+    assert sign_up(visitor, invites.issue(staff=staff), person).status_code == 200
+    confirmed = confirm(visitor, inbox.link_to(email))
+    assert confirmed.status_code == 302, confirmed.content
+    return person
+
+
+def sign_up(visitor: Client, invite: Invite, person: Person) -> HttpResponse:
+    return visitor.post(path_of(invite), vars(person))
+
+
+def confirm(visitor: Client, link: str) -> HttpResponse:
+    page = visitor.get(link)
+    assert page.status_code == 200, page.content
+    return visitor.post("/confirm_account/", {"confirmation": page.context["token"]})
+
+
+def log_in(visitor: Client, person: Person, **more: str) -> HttpResponse:
+    """Log in on the real page, and see that it worked."""
+    response = visitor.post(
+        "/login/", {"email": person.email, "password": person.password, **more}
+    )
+    assert response.status_code == 302, response.content
+    assert visitor.get("/session/").json()["user"]["username"] == person.username
+    return response
+
+
+def path_of(invite: Invite) -> str:
+    return invite.link.removeprefix("https://door.example.org")

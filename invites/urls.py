@@ -1,0 +1,13 @@
+from django.urls import path
+
+from invites import views
+
+app_name = "invites"
+
+urlpatterns = [
+    path("invite/<str:token>/", views.welcome, name="welcome"),
+    path("signup/", views.enter_code, name="enter_code"),
+    path("signup/username/", views.username_check, name="username_check"),
+    path("account/invites/", views.mine, name="mine"),
+    path("account/invites/<uuid:public_id>/revoke/", views.revoke, name="revoke"),
+]
