@@ -7,6 +7,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 T ?=
 
+# Production's settings, for checks alone.
+AS_DEPLOYED := @SECRET_KEY=checked-only-never-used-5f2c1e0d9b8a7766554433221100ffee \
+	SITE_URL=https://door.example.org EMAIL_URL=smtps://user:password@mail.example.org:465 \
+	TRUSTED_PROXY_COUNT=1
+
 .PHONY: run dev test lint bench requirements clean help python
 
 run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
@@ -21,9 +26,10 @@ test: .venv/installed-dev ## the whole test suite, or T=path of it
 lint: .venv/installed-dev ## format, style, types, import rules, missing migrations, deploy check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(AS_DEPLOYED) $(BIN)/mypy
 	$(BIN)/lint-imports
-	@$(BIN)/python -m bottomline.tests.deploy_check
+	$(AS_DEPLOYED) $(BIN)/python manage.py makemigrations --check --dry-run
+	$(AS_DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 bench: .venv/installed-dev ## how fast it is, side by side with others on this machine
 	@$(BIN)/python -m bench

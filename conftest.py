@@ -1,7 +1,6 @@
 """The cast, and what every test may use."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +28,7 @@ class Visitor(Client):
 
     def request(self, **request: Any) -> Any:
         request.setdefault("wsgi.url_scheme", "https")
-        with TestCase.captureOnCommitCallbacks(execute=True):
+        with commits():
             return super().request(**request)
 
 
@@ -64,11 +63,10 @@ class Inbox:
 
 
 @pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
+def _clean_redis() -> None:
     """Every test begins with nothing counted and nobody logged in."""
     for name in ("default", "sessions"):
         caches[name].clear()
-    yield
 
 
 @pytest.fixture
@@ -105,6 +103,11 @@ def olivia(inbox: Inbox) -> Person:
     return join(inbox, "olivia@example.org", "olivia", staff=True)
 
 
+def commits() -> Any:
+    """A block at whose end the transaction commits, so what waits for that happens."""
+    return TestCase.captureOnCommitCallbacks(execute=True)
+
+
 def join(inbox: Inbox, email: str, username: str, *, staff: bool = False) -> Person:
     """Become a member through the front door: invite, sign-up, mail, button."""
     visitor = Visitor()
@@ -127,9 +130,7 @@ def confirm(visitor: Client, link: str) -> HttpResponse:
 
 def log_in(visitor: Client, person: Person, **more: str) -> HttpResponse:
     """Log in on the real page, and see that it worked."""
-    response = visitor.post(
-        "/login/", {"email": person.email, "password": person.password, **more}
-    )
+    response = visitor.post("/login/", {"email": person.email, "password": person.password, **more})
     assert response.status_code == 302, response.content
     assert visitor.get("/session/").json()["user"]["username"] == person.username
     return response

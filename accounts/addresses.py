@@ -1,7 +1,6 @@
 """Mail addresses and user names in the one form that is stored, compared and counted."""
 
 import re
-import unicodedata
 
 import idna
 
@@ -15,7 +14,54 @@ LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-
 USERNAME_MIN, USERNAME_MAX = 3, 30
 USERNAME = re.compile(r"[a-z](?:[._-]?[a-z0-9])+", re.IGNORECASE | re.ASCII)
 RESERVED = frozenset(
-    ["about", "abuse", "account", "accounts", "admin", "administrator", "api", "auth", "billing", "bottomline", "confirm", "contact", "door", "help", "hostmaster", "info", "invite", "invites", "login", "logout", "mail", "me", "moderator", "news", "nobody", "noreply", "null", "official", "owner", "people", "postmaster", "root", "security", "session", "settings", "signup", "staff", "status", "support", "system", "team", "thebottomline", "undefined", "user", "webmaster", "www"]
+    [
+        "about",
+        "abuse",
+        "account",
+        "accounts",
+        "admin",
+        "administrator",
+        "api",
+        "auth",
+        "billing",
+        "bottomline",
+        "confirm",
+        "contact",
+        "door",
+        "help",
+        "hostmaster",
+        "info",
+        "invite",
+        "invites",
+        "login",
+        "logout",
+        "mail",
+        "me",
+        "moderator",
+        "news",
+        "nobody",
+        "noreply",
+        "null",
+        "official",
+        "owner",
+        "people",
+        "postmaster",
+        "root",
+        "security",
+        "session",
+        "settings",
+        "signup",
+        "staff",
+        "status",
+        "support",
+        "system",
+        "team",
+        "thebottomline",
+        "undefined",
+        "user",
+        "webmaster",
+        "www",
+    ]
 )
 
 
@@ -36,7 +82,7 @@ def canonical_email(raw: str) -> str:
     """
     if len(raw) > 2 * EMAIL_LENGTH:
         raise InvalidAddress
-    local, at, domain = unicodedata.normalize("NFC", raw.strip()).rpartition("@")
+    local, at, domain = raw.strip().rpartition("@")
     if not at or not local.isascii():
         raise InvalidAddress
     local = local.lower()
@@ -55,7 +101,7 @@ def canonical_email(raw: str) -> str:
 
 
 def require_username(raw: str) -> str:
-    """The name as it will be shown. Raises InvalidUsername with a sentence saying what to change."""
+    """The name as it will be shown. Raises InvalidUsername, which says what to change."""
     name = raw.strip()
     if not USERNAME_MIN <= len(name) <= USERNAME_MAX:
         raise InvalidUsername(f"Choose a name of {USERNAME_MIN} to {USERNAME_MAX} characters.")

@@ -9,6 +9,16 @@ from accounts.models import User
 from accounts.services import members, sessions
 
 STANDING = ["is_staff", "is_superuser"]
+SHOWN = [
+    "username",
+    "display_name",
+    "email",
+    "email_confirmed_at",
+    "blocked_until",
+    *STANDING,
+    "created_at",
+    "last_login",
+]
 
 
 @admin.register(User)
@@ -22,16 +32,7 @@ class UserAdmin(admin.ModelAdmin):
     list_filter = ["is_staff", "email_confirmed_at", "blocked_until", "created_at"]
     search_fields = ["username", "email", "display_name"]
     ordering = ["-created_at"]
-    fields = [
-        "username",
-        "display_name",
-        "email",
-        "email_confirmed_at",
-        "blocked_until",
-        *STANDING,
-        "created_at",
-        "last_login",
-    ]
+    fields = (*SHOWN,)
     actions = ["end_sessions"]
 
     @admin.action(description="End all sessions of the selected members", permissions=["change"])
@@ -54,7 +55,7 @@ class UserAdmin(admin.ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, user: Any = None) -> list[str]:
         # Only an owner makes staff, or a member of staff could make themselves owner.
         changeable = {"blocked_until", *(STANDING if request.user.is_superuser else [])}
-        return [name for name in self.fields if name not in changeable]
+        return [name for name in SHOWN if name not in changeable]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

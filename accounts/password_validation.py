@@ -15,6 +15,7 @@ MAX_LENGTH = 128
 
 # What a guesser knows of anybody here (ASVS 6.1.2).
 SITE_WORDS = ("bottomline", "thebottomline", "bottom", "line", "invite", "invited")
+SEPARATORS = re.compile(r"[\s!-/:-@\[-`{-~]+")  # ASCII's punctuation; an emoji counts as itself
 UNLEET = str.maketrans("013457@$!", "oieastasi")
 
 # zxcvbn's own time grows with length; the first characters of a long password say enough.
@@ -78,4 +79,4 @@ def _words_about(user: Any) -> set[str]:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text.casefold().translate(UNLEET))
+    return SEPARATORS.sub("", text.casefold().translate(UNLEET))

@@ -9,6 +9,9 @@ from django.http import HttpRequest
 
 USER_AGENT_LENGTH = 256
 
+# A Unix socket, or a proxy that wrote nonsense: one bucket for all such.
+UNKNOWN = "0.0.0.0"  # noqa: S104  (nothing is bound to it)
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -46,13 +49,14 @@ def client_ip(request: HttpRequest) -> str:
     candidate = request.META.get("REMOTE_ADDR", "")
     hops = settings.TRUSTED_PROXY_COUNT
     if hops:
-        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        header = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        forwarded = header.split(",") if header else []
         if len(forwarded) >= hops:
             candidate = forwarded[-hops]
     try:
         address = ip_address(candidate.strip())
     except ValueError:
-        return "0.0.0.0"  # a Unix socket, or a proxy that wrote nonsense: one bucket for all such
+        return UNKNOWN
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)

@@ -27,7 +27,8 @@ def spend(*uses: tuple[Limit, str]) -> None:
     usages = [_usage(limit, value) for limit, value in uses]
     waits = [usage["time_left"] for usage in usages if usage["should_limit"]]
     if waits:
-        raise TooManyAttempts(retry_after=max(1, *waits))
+        # The library's window includes its last second, so the next begins one later.
+        raise TooManyAttempts(retry_after=max(waits) + 1)
 
 
 def _usage(limit: Limit, value: str) -> dict:

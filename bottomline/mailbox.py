@@ -23,12 +23,12 @@ class EmailBackend(BaseEmailBackend):
 
     def send_messages(self, email_messages: Iterable[EmailMessage]) -> int:
         settings.MAILBOX_DIR.mkdir(parents=True, exist_ok=True)
-        count = 0
-        for count, message in enumerate(email_messages, start=1):
+        messages = list(email_messages)
+        for message in messages:
             raw = message.message()
             name = re.sub(r"[^\w.@-]", "", raw["Message-ID"])
             (settings.MAILBOX_DIR / f"{name}.eml").write_bytes(raw.as_bytes())
-        return count
+        return len(messages)
 
 
 @login_not_required

@@ -8,6 +8,7 @@ import re
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import environ
@@ -16,8 +17,22 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.FileAwareEnv()
-environ.Env.read_env(BASE_DIR / ".env")
+
+class Given(environ.fileaware_mapping.FileAwareMapping):
+    """The environment, where an empty value is no value and a file's last newline is not meant."""
+
+    def __getitem__(self, name: str) -> str:
+        value = super().__getitem__(name).strip()
+        if not value:
+            raise KeyError(name)
+        return value
+
+
+class Env(environ.Env):
+    ENVIRON = Given()
+
+
+env = Env()
 
 
 def version_from(changelog: Path) -> str:
@@ -53,12 +68,18 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_C
 
 # --- Secrets -----------------------------------------------------------------------------------
 
-SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if len(SECRET_KEY) < 32 or SECRET_KEY.startswith("django-insecure-"):
+    raise ImproperlyConfigured(
+        "SECRET_KEY must be 32 characters or more that nobody can guess. Make one with: "
+        "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
 # --- Applications ------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "bottomline.apps.BottomlineConfig",
     "invites",
     "accounts",
     "bottomline.outbox",
@@ -86,7 +107,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "bottomline.urls"
 WSGI_APPLICATION = "bottomline.wsgi.application"
 
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -111,21 +132,22 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
-DATABASES["default"].setdefault("OPTIONS", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: a transaction that reads and then writes takes the lock first, instead of failing
     # half-way. FULL: a spent invite stays spent when the power goes.
-    DATABASES["default"]["OPTIONS"] |= {
+    database_options: dict[str, Any] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 10,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;",
     }
 else:
-    # Nothing may wait for ever: neither for a connection, nor a statement, nor a lock.
-    DATABASES["default"]["OPTIONS"] |= {
+    # Nothing may wait for ever: neither for a connection, nor a statement, nor a lock. A URL's own
+    # ?options= comes instead, as a long migration needs.
+    database_options = {
         "connect_timeout": 2,
         "options": "-c statement_timeout=5000 -c lock_timeout=2000",
     }
+DATABASES["default"]["OPTIONS"] = database_options | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis -------------------------------------------------------------------------------------
@@ -147,7 +169,7 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 REDIS_CACHE_URL = env.str("REDIS_CACHE_URL", default=next_database(REDIS_URL, 1))
 
 
-def redis_cache(url: str) -> dict:
+def redis_cache(url: str) -> dict[str, Any]:
     return {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": url,
@@ -216,9 +238,10 @@ LOGIN_REDIRECT_URL = "/account/"
 
 # --- Mail --------------------------------------------------------------------------------------
 
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
-if EMAIL_CONFIG["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
-    EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+if env.str("EMAIL_URL", default=""):
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    # The library takes smtps for STARTTLS; everywhere else it means TLS from the first byte.
+    EMAIL_CONFIG = env.email_url_config(env.str("EMAIL_URL").replace("smtps:", "smtp+ssl:", 1))
     EMAIL_HOST = EMAIL_CONFIG["EMAIL_HOST"]
     EMAIL_PORT = EMAIL_CONFIG["EMAIL_PORT"]
     EMAIL_HOST_USER = EMAIL_CONFIG["EMAIL_HOST_USER"]
@@ -266,7 +289,7 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 1
 if CELERY_BROKER_URL.startswith("amqp"):
     CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
     CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"confirm_publish": True}
 else:
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "socket_connect_timeout": 1,
@@ -329,7 +352,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "bottomline.storage.HashedStaticFiles"
     },
 }
 WHITENOISE_USE_FINDERS = DEBUG

@@ -70,7 +70,9 @@ def write_all(root: Path) -> None:
     write(migrate / "secret_key", secrets.token_urlsafe(64))
     write(
         migrate / "database_url",
-        f"postgres://bottomline_owner:{owner}@postgres:5432/bottomline",
+        f"postgres://bottomline_owner:{owner}@postgres:5432/bottomline"
+        # A migration may take long; it must not wait long for a lock that others need.
+        "?options=-c%20lock_timeout%3D2000",
     )
 
     app = root / "app"

@@ -1,10 +1,11 @@
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.models import User
 from invites import services
 from invites.forms import InviteForm
 from invites.models import Invite
@@ -59,12 +60,14 @@ class InviteAdmin(admin.ModelAdmin):
         return invite.redemption_count
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invite]:
-        return super().get_queryset(request).with_redemptions()
+        return Invite.objects.with_redemptions()
 
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, **kwargs) if obj else IssueForm
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        return super().get_form(request, obj, change, **kwargs) if obj else IssueForm
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj:
             return [*SHOWN, "state", "used"]
         # Only an owner makes staff, or a member of staff could make another of themselves.
@@ -79,12 +82,15 @@ class InviteAdmin(admin.ModelAdmin):
             return form.instance
         arguments = form.to_invite()
         arguments["staff"] = arguments["staff"] and request.user.is_superuser
-        invite = services.issue(issuer=request.user, **arguments)
+        invite = services.issue(issuer=cast(User, request.user), **arguments)
         self.message_user(request, f"The link to pass on: {invite.link}")
         return Invite.objects.with_redemptions().get(pk=invite.pk)
 
     def save_model(self, request: HttpRequest, obj: Invite, form: Any, change: bool) -> None:
         """Nothing left to do: the service has saved it."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Nothing either."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -21,7 +21,7 @@ class InviteQuerySet(models.QuerySet["Invite"]):
     def redeemable(self) -> "InviteQuerySet":
         """In time, not revoked, with a use left, and from somebody who may still invite."""
         now = timezone.now()
-        return self.with_redemptions().filter(
+        return self.with_redemptions().filter(  # type: ignore[misc]  # it knows no annotations
             Q(issuer=None) | Q(issuer__blocked_until=None) | Q(issuer__blocked_until__lte=now),
             revoked_at=None,
             expires_at__gt=now,
@@ -53,6 +53,8 @@ class InviteQuerySet(models.QuerySet["Invite"]):
 
 class Invite(models.Model):
     """A door held open: for one person or several, until a day, perhaps for one address."""
+
+    redemption_count: int  # from `with_redemptions`
 
     public_id = models.UUIDField(unique=True, default=tokens.new_public_id, editable=False)
     issuer = models.ForeignKey(

@@ -100,7 +100,9 @@ def _redeem_once(token: str, email: str, username: str, password_hash: str) -> t
         raise InviteUnusable
     # Asked before the address is: who has which name is public, who has which address is not.
     usernames.require_free(username)
-    user = User.objects.filter(email=email).first()
+    # Held, or its owner could confirm between this look and `start_over`, which would then put a
+    # stranger's password on an account that works.
+    user = User.objects.select_for_update().filter(email=email).first()
     if user is not None and user.is_confirmed:
         account_emails.already_member(user)
         return "known_address", user

@@ -15,8 +15,10 @@ from accounts.decorators import (
     post_only,
 )
 from accounts.errors import UsernameTaken, WeakPassword
+from accounts.requests import MemberRequest
 from accounts.services import usernames
 from bottomline.caller import caller_of
+from bottomline.forms import posted
 from invites import services
 from invites.errors import InviteUnusable
 from invites.forms import CodeForm, InviteForm, SignUpForm
@@ -34,7 +36,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     if request.user.is_authenticated:
         return render(request, "invites/already_member.html")
     caller = caller_of(request)
-    form = SignUpForm(request.POST or None)
+    form = SignUpForm(posted(request))
     try:
         invite = services.open_link(token, caller=caller)
         if form.is_valid():
@@ -47,17 +49,17 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     except WeakPassword as refusal:
         form.add_error("password", refusal.message)
     context = {"form": form, "invite": invite}
-    status = 422 if request.method == "POST" else 200
+    status = 422 if form.is_bound else 200
     return render(request, "invites/welcome.html", context, status=status)
 
 
 @form_page
 @anonymous_only
 def enter_code(request: HttpRequest) -> HttpResponse:
-    form = CodeForm(request.POST or None)
+    form = CodeForm(posted(request))
     if form.is_valid():
         return redirect("invites:welcome", token=form.cleaned_data["code"])
-    status = 422 if request.method == "POST" else 200
+    status = 422 if form.is_bound else 200
     return render(request, "invites/enter_code.html", {"form": form}, status=status)
 
 
@@ -74,8 +76,8 @@ def username_check(request: HttpRequest) -> HttpResponse:
 
 
 @form_page
-def mine(request: HttpRequest) -> HttpResponse:
-    form = InviteForm(request.POST or None)
+def mine(request: MemberRequest) -> HttpResponse:
+    form = InviteForm(posted(request))
     if form.is_valid():
         services.issue(issuer=request.user, **form.to_invite())
         messages.success(request, "Your invite is ready. Copy its link and pass it on.")
@@ -85,12 +87,12 @@ def mine(request: HttpRequest) -> HttpResponse:
         request.GET.get("page")
     )
     context = {"form": form, "invites": shown.object_list, "page": shown, "nav": "invites"}
-    status = 422 if request.method == "POST" else 200
+    status = 422 if form.is_bound else 200
     return render(request, "invites/mine.html", context, status=status)
 
 
 @post_only
-def revoke(request: HttpRequest, public_id: str) -> HttpResponse:
+def revoke(request: MemberRequest, public_id: str) -> HttpResponse:
     services.revoke(get_object_or_404(Invite, issuer=request.user, public_id=public_id))
     messages.success(request, "The invite is revoked. Its link no longer works.")
     return redirect("invites:mine")

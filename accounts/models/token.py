@@ -43,14 +43,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         wanted = self.usable().filter(public_id=public_id, purpose=purpose)
         return wanted.select_related("user").first()
 
-    def consume(self, token: str, purpose: Purpose) -> "Token":
-        """Spend a token, once: of two people arriving together one gets TokenUnusable."""
+    def get_usable(self, token: str, purpose: Purpose) -> "Token":
+        """The same, or TokenUnusable; what we did not make costs no query."""
         found = self.find(token, purpose)
-        # The condition is repeated on the row's own column, or two transactions that overlap
-        # could both see the row unused.
-        if found is None or not self.filter(pk=found.pk, used_at=None).update(
-            used_at=timezone.now()
-        ):
+        if found is None:
             raise TokenUnusable
         return found
 
@@ -75,3 +71,9 @@ class Token(models.Model):
     def link_token(self) -> str:
         """What the link carries; the same however often it is asked for."""
         return tokens.make(self.purpose, self.public_id)
+
+    def consume(self) -> None:
+        """Spend it, once: of two people arriving together one gets TokenUnusable."""
+        mine = Token.objects.filter(pk=self.pk, used_at=None)
+        if not mine.update(used_at=timezone.now()):
+            raise TokenUnusable

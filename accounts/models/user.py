@@ -41,14 +41,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    # What a session remembers of its user, in the order of `from_snapshot`.
+    # What a session remembers of its user, in the order of the columns, as `from_db` wants it.
     SNAPSHOT_FIELDS = (
+        "is_superuser",
         "id",
+        "email",
         "username",
         "display_name",
-        "email",
         "is_staff",
-        "is_superuser",
         "blocked_until",
         "session_epoch",
     )
@@ -73,7 +73,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Give the account a name, and what that name looks like."""
         self.username, self.username_key = username, username_key(username)
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Whether that is the password. Unlike Django's it writes nothing: see services.login."""
         return verify_password(raw_password, self.password)[0]
 
@@ -105,8 +105,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     @classmethod
     def from_snapshot(cls, kept: dict[str, Any]) -> "User":
         """A user built from a session, without SQL; touching any other field loads it."""
-        values = [kept[name] for name in cls.SNAPSHOT_FIELDS]
-        values[0] = UUID(kept["id"])
-        if kept["blocked_until"]:
-            values[6] = datetime.fromisoformat(kept["blocked_until"])
+        until = kept["blocked_until"]
+        fields = kept | {
+            "id": UUID(kept["id"]),
+            "blocked_until": until and datetime.fromisoformat(until),
+        }
+        values = [fields[name] for name in cls.SNAPSHOT_FIELDS]
         return cls.from_db(None, cls.SNAPSHOT_FIELDS, values)

@@ -40,8 +40,10 @@ def find(token: str) -> Token | None:
 def confirm(token: str, *, caller: Caller) -> User:
     """Confirm the address a link was sent to. Raises TokenUnusable, or TooManyAttempts."""
     try:
+        row = Token.objects.get_usable(token, Purpose.CONFIRM_EMAIL)
         with transaction.atomic():
-            user = Token.objects.consume(token, Purpose.CONFIRM_EMAIL).user
+            row.consume()
+            user = row.user
             user.email_confirmed_at = user.email_confirmed_at or timezone.now()
             user.save(update_fields=["email_confirmed_at"])
     except TokenUnusable:

@@ -22,7 +22,7 @@ from bottomline.limits import spend
 from bottomline.sessions.record import Meta
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from bottomline.sessions.request import Request
 
 # Matches nothing, and costs the hash that every password costs.
 NO_PASSWORD = UNUSABLE_PASSWORD_PREFIX
@@ -49,7 +49,7 @@ def authenticate(email: str, password: str, *, caller: Caller) -> User:
 
 
 def complete(
-    request: "HttpRequest", user: User, *, method: str, caller: Caller, remember: bool = False
+    request: "Request", user: User, *, method: str, caller: Caller, remember: bool = False
 ) -> None:
     """Log the user in: every way of proving who you are ends here, and nothing else logs in.
 

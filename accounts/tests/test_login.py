@@ -1,12 +1,24 @@
 """Logging in and out."""
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.utils import timezone
 
+from accounts.models import User
+from accounts.services import members
+from bottomline.outbox.models import OutboxMessage
 from bottomline.sessions import cookie
 from bottomline.sessions.redis import client as redis
 from bottomline.sessions.redis import digest_of, session_key
-from conftest import PASSWORD, Person, Visitor, log_in
+from conftest import PASSWORD, Person, Visitor, commits, join, log_in, sign_up
+from invites.models import Invite
+
+
+def attempt(visitor: Visitor, email: str, password: str = "wrong", **more: str):
+    return visitor.post("/login/", {"email": email, "password": password, **more})
 
 
 def test_a_member_logs_in_and_the_session_is_in_the_store(client: Visitor, alice: Person):
@@ -29,11 +41,306 @@ def test_a_logged_out_cookie_is_dead(client: Visitor, alice: Person):
     assert thief.get("/session/").status_code == 401
 
 
-def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
+@pytest.mark.asvs("14.3.1")
+def test_logging_out_always_succeeds_and_clears_the_browser(client: Visitor, db: None):
+    response = client.post("/logout/")
+    assert (response.status_code, response["Location"]) == (302, "/login/")
+    assert response["Clear-Site-Data"] == '"cache", "storage"'
+    assert client.get("/logout/").status_code == 405
+
+
+@pytest.mark.asvs("6.3.8")
+def test_every_reason_not_to_let_in_looks_the_same(
+    client: Visitor, alice: Person, bob: Person, invite: Invite
+):
+    unconfirmed = Person("carol@example.org", "carol")
+    sign_up(client, invite, unconfirmed)
+    no_password = bob.user
+    no_password.set_unusable_password()
+    no_password.save()
+    answers = [
+        attempt(Visitor(), alice.email),
+        attempt(Visitor(), "nobody@example.org", PASSWORD),
+        attempt(Visitor(), unconfirmed.email, unconfirmed.password),
+        attempt(Visitor(), bob.email, bob.password),
+        attempt(Visitor(), "not an address", PASSWORD),
+    ]
+
+    assert {answer.status_code for answer in answers} == {422}
+    typed = [alice.email, "nobody@example.org", unconfirmed.email, bob.email, "not an address"]
+    pages = {
+        answer.content.decode().replace(email, "")
+        for answer, email in zip(answers, typed, strict=True)
+    }
+    assert len({without_csrf(page) for page in pages}) == 1
+    assert len({tuple(sorted(answer.headers)) for answer in answers}) == 1
+
+
+def without_csrf(page: str) -> str:
+    head, _, tail = page.partition('name="csrfmiddlewaretoken" value="')
+    return head + tail[64:]
+
+
+@pytest.mark.asvs("6.2.6")
+def test_a_refusal_keeps_the_address_and_not_the_password(client: Visitor, alice: Person):
+    page = attempt(client, alice.email, "a wrong one").content.decode()
+    assert alice.email in page
+    assert "a wrong one" not in page
+
+
+@pytest.mark.asvs("1.1.1")
+def test_an_address_is_known_however_it_is_typed(client: Visitor, alice: Person):
+    assert attempt(client, "  ALICE@Example.ORG ", alice.password).status_code == 302
+
+
+@pytest.mark.asvs("6.3.1")
+@pytest.mark.parametrize("email", ["alice@example.org", "nobody@example.org"])
+def test_guessing_is_stopped_after_ten_tries_whether_or_not_there_is_an_account(
+    client: Visitor, alice: Person, email: str
+):
+    spellings = [email, email.upper(), f" {email}"]
+    answers = [attempt(client, spellings[n % 3]).status_code for n in range(11)]
+    assert answers == [422] * 10 + [429]
+    assert attempt(client, email, PASSWORD).status_code == 429
+
+
+def test_one_network_cannot_try_many_accounts(client: Visitor, db: None):
+    answers = [attempt(client, f"somebody{n}@example.org").status_code for n in range(31)]
+    assert answers == [422] * 30 + [429]
+
+
+def test_a_stranger_who_keeps_failing_never_locks_the_owners_browser_out(
     client: Visitor, alice: Person
 ):
-    wrong = client.post("/login/", {"email": alice.email, "password": "x" * 20})
-    unknown = client.post("/login/", {"email": "nobody@example.org", "password": PASSWORD})
+    log_in(client, alice)
+    client.post("/logout/")
+    stranger = Visitor()
+    for _ in range(15):
+        attempt(stranger, alice.email)
+    assert attempt(stranger, alice.email).status_code == 429
 
-    assert wrong.status_code == unknown.status_code == 422
-    assert "don’t match" in wrong.content.decode()
+    log_in(client, alice)
+
+
+def test_a_device_cookie_is_worth_nothing_for_another_account(
+    client: Visitor, alice: Person, bob: Person
+):
+    mallory = Visitor()
+    log_in(mallory, bob)
+    mallory.post("/logout/")
+    answers = [attempt(mallory, alice.email).status_code for _ in range(11)]
+    assert answers[-1] == 429
+
+
+def test_a_known_device_may_not_guess_for_ever_either(client: Visitor, alice: Person):
+    log_in(client, alice)
+    client.post("/logout/")
+    answers = [attempt(client, alice.email).status_code for _ in range(11)]
+    assert answers[-1] == 429
+
+
+def test_a_blocked_member_is_told_so_only_with_the_right_password(client: Visitor, alice: Person):
+    members.block(alice.user, until=timezone.now() + timedelta(days=1))
+
+    assert attempt(client, alice.email).status_code == 422
+    told = attempt(client, alice.email, alice.password)
+    assert told.status_code == 423
+    assert client.get("/session/").status_code == 401
+
+
+@pytest.mark.asvs("7.4.2")
+def test_blocking_ends_the_sessions_there_are(client: Visitor, alice: Person):
+    log_in(client, alice)
+    with commits():
+        members.block(alice.user, until=timezone.now() + timedelta(days=1))
+    assert client.get("/session/").status_code == 401
+    members.block(alice.user, until=None)
+    log_in(client, alice)
+
+
+@pytest.mark.parametrize("page", ["/login/", "/signup/", "/"])
+def test_whoever_is_logged_in_is_taken_on(client: Visitor, alice: Person, page: str):
+    log_in(client, alice)
+    response = client.get(page)
+    assert (response.status_code, response["Location"]) == (302, "/account/")
+
+
+def test_a_page_that_asked_for_a_login_is_returned_to(client: Visitor, alice: Person):
+    sent = client.get("/account/invites/?page=2")
+    assert sent["Location"] == "/login/?next=/account/invites/%3Fpage%3D2"
+    assert 'name="next"' in client.get(sent["Location"]).content.decode()
+    response = attempt(client, alice.email, alice.password, next="/account/invites/?page=2")
+    assert response["Location"] == "/account/invites/?page=2"
+
+
+@pytest.mark.asvs("3.7.2")
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://evil.test/",
+        "//evil.test/",
+        "///evil.test",
+        "/\\evil.test",
+        "\\\\evil.test",
+        "javascript:alert(1)",
+        "/x\r\nSet-Cookie: a=b",
+        "\x01https://evil.test",
+        "https:evil.test",
+        "evil.test",
+        "/" + "x" * 3000,
+    ],
+)
+def test_nobody_is_led_to_another_site(client: Visitor, alice: Person, wanted: str):
+    response = attempt(client, alice.email, alice.password, next=wanted)
+    assert response["Location"] == "/account/"
+
+
+@pytest.mark.asvs("6.2.7")
+def test_password_managers_find_their_fields(client: Visitor, db: None, invite: Invite):
+    page = client.get("/login/").content.decode()
+    assert 'autocomplete="username"' in page
+    assert 'autocomplete="current-password"' in page
+    page = client.get(invite.link.removeprefix(settings.SITE_URL)).content.decode()
+    assert 'autocomplete="new-password"' in page
+
+
+@pytest.mark.asvs("3.5.1")
+def test_a_form_without_its_token_is_refused_and_has_no_effect(alice: Person):
+    visitor = Visitor(enforce_csrf_checks=True)
+    for path in ("/login/", "/logout/", "/confirm_account/", "/confirmation/resend/"):
+        response = visitor.post(path, {"email": alice.email, "password": alice.password})
+        assert response.status_code == 403
+        assert "again" in response.content.decode()
+    assert visitor.get("/session/").status_code == 401
+
+
+# --- the admin ---
+
+
+@pytest.mark.asvs("6.3.4")
+def test_the_admin_is_entered_through_the_same_door(client: Visitor, olivia: Person):
+    sent = client.get("/admin/", follow=True)
+    assert sent.redirect_chain[-1] == ("/login/?next=%2Fadmin%2F", 302)
+    log_in(client, olivia)
+    assert client.get("/admin/").status_code == 200
+
+
+def test_a_member_who_is_not_staff_is_told_that_the_admin_is_not_theirs(
+    client: Visitor, alice: Person
+):
+    log_in(client, alice)
+    assert client.get("/admin/", follow=True).status_code == 403
+    assert client.get("/admin/accounts/user/", follow=True).status_code == 403
+
+
+@pytest.mark.asvs("6.4.6")
+def test_the_admin_has_no_way_to_type_a_password(client: Visitor, olivia: Person, alice: Person):
+    log_in(client, olivia)
+    for path in (
+        "/admin/accounts/user/add/",
+        "/admin/password_change/",
+    ):
+        assert client.get(path, follow=True).status_code in (403, 404), path
+    for path in ("change", "password"):
+        page = client.get(f"/admin/accounts/user/{alice.user.pk}/{path}/", follow=True)
+        assert alice.user.password not in page.content.decode()
+        assert 'type="password"' not in page.content.decode()
+
+
+def test_staff_end_sessions_and_block_in_the_admin(client: Visitor, olivia: Person, alice: Person):
+    member = Visitor()
+    log_in(member, alice)
+    log_in(client, olivia)
+    change = f"/admin/accounts/user/{alice.user.pk}/change/"
+
+    client.post(
+        "/admin/accounts/user/",
+        {"action": "end_sessions", "_selected_action": [str(alice.user.pk)]},
+    )
+    assert member.get("/session/").status_code == 401
+
+    log_in(member, alice)
+    until = timezone.now() + timedelta(days=1)
+    response = client.post(
+        change,
+        {"blocked_until_0": f"{until:%Y-%m-%d}", "blocked_until_1": f"{until:%H:%M:%S}"},
+    )
+    assert response.status_code == 302
+    assert member.get("/session/").status_code == 401
+
+
+@pytest.mark.asvs("8.3.2")
+def test_becoming_staff_and_ceasing_to_be_holds_on_the_next_request(
+    client: Visitor, olivia: Person, alice: Person
+):
+    member = Visitor()
+    log_in(member, alice)
+    log_in(client, olivia)
+    change = f"/admin/accounts/user/{alice.user.pk}/change/"
+    blank = {"blocked_until_0": "", "blocked_until_1": ""}
+
+    client.post(change, {**blank, "is_staff": "on", "is_superuser": "on"})
+    assert member.get("/admin/").status_code == 200
+    client.post(change, blank)
+    assert member.get("/admin/", follow=True).status_code == 403
+
+
+@pytest.mark.asvs("8.2.3")
+def test_staff_who_are_no_owners_cannot_make_themselves_one(client: Visitor, inbox, alice: Person):
+    User.objects.filter(email=alice.email).update(is_staff=True)
+    alice.user.user_permissions.set(Permission.objects.filter(codename__endswith="user"))
+    log_in(client, alice)
+    blank = {"blocked_until_0": "", "blocked_until_1": ""}
+    client.post(f"/admin/accounts/user/{alice.user.pk}/change/", {**blank, "is_superuser": "on"})
+    assert not alice.user.is_superuser
+
+
+def test_an_owner_issues_and_revokes_invites_in_the_admin(client: Visitor, olivia: Person):
+    log_in(client, olivia)
+    page = client.post(
+        "/admin/invites/invite/add/", {"uses": "2", "days": "3", "label": "Press"}, follow=True
+    )
+    invite = Invite.objects.get(label="Press")
+    assert invite.issuer == olivia.user
+    assert invite.link in page.content.decode()
+
+    client.post(
+        "/admin/invites/invite/", {"action": "revoke", "_selected_action": [str(invite.pk)]}
+    )
+    assert not Invite.objects.redeemable().filter(pk=invite.pk).exists()
+    shown = client.get(f"/admin/invites/invite/{invite.pk}/change/").content.decode()
+    assert invite.link not in shown
+
+
+def test_dead_letters_are_retried_in_the_admin(client: Visitor, olivia: Person, inbox):
+    dead = OutboxMessage.objects.filter(status="sent").latest("created_at")
+    OutboxMessage.objects.filter(pk=dead.pk).update(status="dead", sent_at=None, attempts=12)
+    log_in(client, olivia)
+    page = client.get("/admin/outbox/outboxmessage/?status__exact=dead").content.decode()
+    assert page.count(olivia.email) <= 1  # who is logged in, above the list
+
+    client.post(
+        "/admin/outbox/outboxmessage/",
+        {"action": "retry_dead", "_selected_action": [str(dead.pk)]},
+    )
+    dead.refresh_from_db()
+    assert (dead.status, dead.attempts) == ("pending", 0)
+
+
+@pytest.mark.parametrize("model", ["accounts/user", "invites/invite", "outbox/outboxmessage"])
+def test_admin_lists_cost_the_same_however_long_they_are(
+    client: Visitor, olivia: Person, inbox, model: str, django_assert_max_num_queries
+):
+    for n in range(4):
+        join(inbox, f"member{n}@example.org", f"member{'abcd'[n]}")
+    log_in(client, olivia)
+    client.get(f"/admin/{model}/")
+    with django_assert_max_num_queries(8):
+        assert client.get(f"/admin/{model}/").status_code == 200
+
+
+def test_admin_searches_and_filters_survive_nonsense(client: Visitor, olivia: Person):
+    log_in(client, olivia)
+    for query in ("?q=(a%2B)%2B$", "?q=%5B", "?o=-1;", "?p=-1", "?is_staff__exact=x", "?e=1"):
+        for model in ("accounts/user", "invites/invite", "outbox/outboxmessage"):
+            assert client.get(f"/admin/{model}/{query}").status_code in (200, 302)

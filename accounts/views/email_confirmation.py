@@ -7,6 +7,7 @@ from accounts.errors import TokenUnusable
 from accounts.forms import ResendForm
 from accounts.services import email_confirmation
 from bottomline.caller import caller_of
+from bottomline.forms import posted
 
 
 @page
@@ -38,11 +39,11 @@ def confirm(request: HttpRequest) -> HttpResponse:
 @form_page
 @for_everyone
 def resend(request: HttpRequest) -> HttpResponse:
-    form = ResendForm(request.POST or None)
+    form = ResendForm(posted(request))
     if form.is_valid():
         email_confirmation.request(form.cleaned_data["email"], caller=caller_of(request))
         return render(request, "accounts/email_confirmation/requested.html")
-    status = 422 if request.method == "POST" else 200
+    status = 422 if form.is_bound else 200
     context = {"form": form}
     return render(request, "accounts/email_confirmation/request.html", context, status=status)
 

@@ -1,6 +1,6 @@
 from django.conf import settings
 from django.contrib import auth, messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
@@ -11,13 +11,15 @@ from accounts.models import User
 from accounts.redirects import next_url, requested_next
 from accounts.services import devices, login
 from bottomline.caller import caller_of
+from bottomline.forms import posted
+from bottomline.sessions.request import Request
 
 
 @form_page
 @credentials
 @anonymous_only
-def log_in(request: HttpRequest) -> HttpResponse:
-    form = LoginForm(request.POST or None)
+def log_in(request: Request) -> HttpResponse:
+    form = LoginForm(posted(request))
     if form.is_valid():
         caller = caller_of(request)
         email, password = form.cleaned_data["email"], form.cleaned_data["password"]
@@ -39,13 +41,13 @@ def log_in(request: HttpRequest) -> HttpResponse:
         else:
             return _logged_in(request, user)
     context = {"form": form, "next": requested_next(request)}
-    status = 422 if request.method == "POST" else 200
+    status = 422 if form.is_bound else 200
     return render(request, "accounts/login/login.html", context, status=status)
 
 
 @post_only
 @for_everyone
-def log_out(request: HttpRequest) -> HttpResponse:
+def log_out(request: Request) -> HttpResponse:
     if request.user.is_authenticated:
         record("logout.done", caller=caller_of(request), user=request.user.pk)
     auth.logout(request)
@@ -56,7 +58,7 @@ def log_out(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _logged_in(request: HttpRequest, user: User) -> HttpResponse:
+def _logged_in(request: Request, user: User) -> HttpResponse:
     """On to where they were going, on a device that is known from now on."""
     response = redirect(next_url(request))
     if devices.known_device(request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""), user.email):

@@ -13,6 +13,17 @@ class OutboxMessageAdmin(admin.ModelAdmin):
     list_filter = ["status", "kind"]
     date_hierarchy = "created_at"
     ordering = ["-created_at"]
+    readonly_fields = [
+        "kind",
+        "subject",
+        "status",
+        "attempts",
+        "next_attempt_at",
+        "lease_until",
+        "last_error",
+        "created_at",
+        "sent_at",
+    ]
     actions = ["retry_dead"]
 
     @admin.action(description="Retry the selected dead messages", permissions=["change"])
@@ -29,6 +40,3 @@ class OutboxMessageAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> list[str]:
-        return [field.name for field in OutboxMessage._meta.fields]

@@ -95,7 +95,9 @@ class OutboxMessage(models.Model):
         if counts and self.attempts >= MOST_ATTEMPTS:
             return self.finish(self.Status.DEAD, error=error)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.attempts, 10))
-        seconds = uniform(FIRST_WAIT.total_seconds() / 2, wait.total_seconds())
+        seconds = uniform(  # noqa: S311  (spreads load; it is no secret)
+            FIRST_WAIT.total_seconds() / 2, wait.total_seconds()
+        )
         if not counts:
             seconds = min(seconds, FIRST_WAIT.total_seconds())
         return self._release(

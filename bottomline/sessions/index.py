@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.utils import timezone
 
@@ -39,7 +39,8 @@ class LiveSession:
 def list_live(user_id: object) -> list[LiveSession]:
     """The user's sessions that are live now, the latest seen first; two round trips."""
     redis, now = client(), timezone.now()
-    digests = [digest.decode() for digest in redis.zrange(index_key(user_id), 0, -1)]
+    found = cast(list[bytes], redis.zrange(index_key(user_id), 0, -1))
+    digests = [digest.decode() for digest in found]
     pipeline = redis.pipeline(transaction=False)
     for digest in digests:
         pipeline.hmget(session_key(digest), ("data", "user", "meta"))

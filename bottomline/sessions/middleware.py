@@ -2,6 +2,7 @@
 
 import logging
 from functools import partial
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions import middleware as session_middleware
 from django.contrib.sessions.backends.base import UpdateError
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 
 from bottomline.responses import unavailable
 from bottomline.sessions import cookie
+from bottomline.sessions.request import Request
 from bottomline.sessions.store import SessionStore
 
 log = logging.getLogger(__name__)
@@ -31,12 +33,12 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
     Redis nor the browser learns of it.
     """
 
-    def process_request(self, request: HttpRequest) -> None:
+    def process_request(self, request: Any) -> None:
         value = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         sid = cookie.read(value) if value is not None else None
         request.session = SessionStore(sid)
 
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def process_response(self, request: Any, response: HttpResponse) -> HttpResponse:
         session = request.session
         if session.accessed:
             patch_vary_headers(response, ("Cookie",))
@@ -54,43 +56,43 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
             self._forget(response)
         return response
 
-    def _keep(self, request: HttpRequest, response: HttpResponse) -> None:
+    def _keep(self, request: Request, response: HttpResponse) -> None:
         session = request.session
         session.save()
         if session.is_new:
+            assert session.session_key
+            assert session.meta
             response.set_cookie(
                 settings.SESSION_COOKIE_NAME,
                 cookie.sign(session.session_key),
                 expires=session.meta.expires if session.meta.remembered else None,
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
-                samesite=settings.SESSION_COOKIE_SAMESITE,
+                samesite="Strict",
             )
 
     def _forget(self, response: HttpResponse) -> None:
-        response.delete_cookie(
-            settings.SESSION_COOKIE_NAME, samesite=settings.SESSION_COOKIE_SAMESITE
-        )
+        response.delete_cookie(settings.SESSION_COOKIE_NAME, samesite="Strict")
 
 
 class AuthenticationMiddleware(auth_middleware.AuthenticationMiddleware):
     """`request.user` from the session's snapshot: no SQL while it is fresh."""
 
-    def process_request(self, request: HttpRequest) -> None:
+    def process_request(self, request: Any) -> None:
         request.user = SimpleLazyObject(partial(user_of, request))
         request.auser = sync_to_async(partial(user_of, request))
 
 
-def user_of(request: HttpRequest):
+def user_of(request: Request):
     """The user this request's session belongs to, or AnonymousUser; read once per request."""
-    if not hasattr(request, "_cached_user"):
-        request._cached_user = _find_user(request) or AnonymousUser()
-    return request._cached_user
+    if not hasattr(request, "found_user"):
+        request.found_user = _find_user(request) or AnonymousUser()
+    return request.found_user
 
 
-def _find_user(request: HttpRequest):
+def _find_user(request: Request):
     session, now = request.session, timezone.now()
-    if auth.SESSION_KEY not in session or session.snapshot is None:
+    if auth.SESSION_KEY not in session or session.snapshot is None or session.meta is None:
         return None
     if session.meta.is_due_for_touch(now) and not session.touch(now):
         session.forget()
@@ -106,9 +108,10 @@ def _find_user(request: HttpRequest):
         return user_model.from_snapshot(session.snapshot)
 
 
-def _read_again(request: HttpRequest):
+def _read_again(request: Request):
     """The user as the database has them now; ends a session that should no longer be."""
     session = request.session
+    assert session.snapshot
     epoch = session.snapshot["session_epoch"]
     user = auth.get_user(request)  # refuses a blocked user, or one whose password changed
     if not user.is_authenticated or user.session_epoch != epoch:

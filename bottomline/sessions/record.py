@@ -94,13 +94,15 @@ class Record:
         if data is None or meta is None:
             return None
         try:
-            return cls(
+            record = cls(
                 data=json.loads(data),
                 user=json.loads(user) if user else None,
                 meta=Meta.loads(meta),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return None
+        is_readable = isinstance(record.data, dict) and isinstance(record.user, dict | None)
+        return record if is_readable else None
 
 
 def _stamp(moment: datetime) -> float:

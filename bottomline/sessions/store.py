@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from bottomline.sessions import cookie
 from bottomline.sessions.record import FRESH_FOR, Meta, Record
-from bottomline.sessions.redis import client, digest_of, index_key, session_key
+from bottomline.sessions.redis import client, digest_of, index_key, read_fields, session_key
 
 FIELDS = ("data", "user", "meta")
 
@@ -70,13 +70,14 @@ class SessionStore(SessionBase):
     # --- writing ---
 
     def create(self) -> None:
+        self.is_new = True
         while True:
             self._session_key = cookie.new_sid()
             try:
                 self.save(must_create=True)
             except CreateError:
                 continue
-            self.modified = self.is_new = True
+            self.modified = True
             return
 
     def save(self, must_create: bool = False) -> None:
@@ -146,7 +147,8 @@ class SessionStore(SessionBase):
         return self._write({"meta": self.meta.dumps()}, "old")
 
     def _write(self, fields: dict[str, str], mode: str) -> bool:
-        assert self.session_key is not None and self.meta is not None
+        assert self.session_key is not None
+        assert self.meta is not None
         digest = digest_of(self.session_key)
         flat = [part for pair in fields.items() for part in pair]
         keys = [session_key(digest)]
@@ -200,7 +202,7 @@ def is_fresh(snapshot: dict[str, Any], now: datetime) -> bool:
 
 def read(sid: str) -> Record | None:
     """The live session of that id in one round trip, or None. An outage is raised."""
-    data, user, meta = client().hmget(_key(sid), FIELDS)
+    data, user, meta = read_fields(_key(sid), *FIELDS)
     record = Record.loads(data, user, meta)
     if record is None or not record.meta.is_live(timezone.now()):
         return None

@@ -3,22 +3,25 @@
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from bottomline.sessions.record import Meta
+from bottomline.sessions.request import Request
 
 
 @login_not_required
 @require_safe
-def who_is_this(request: HttpRequest) -> HttpResponse:
+def who_is_this(request: Request) -> HttpResponse:
     """200 and who it is, or 401. Asking counts as activity: a gateway asks for every page."""
     if not request.user.is_authenticated:
         response = JsonResponse({"user": None}, status=401)
         response["WWW-Authenticate"] = CHALLENGE
         return response
-    snapshot = request.session.snapshot
-    response = JsonResponse(answer(snapshot, request.session.meta))
+    snapshot, meta = request.session.snapshot, request.session.meta
+    assert snapshot
+    assert meta
+    response = JsonResponse(answer(snapshot, meta))
     response["X-Auth-User"] = snapshot["id"]
     response["X-Auth-Username"] = snapshot["username"]
     return response

@@ -54,7 +54,7 @@ os.environ |= {
 
 
 def need(service: str) -> None:
-    """Skip a test whose service is missing, with its reason on screen; fail where it must not be."""
+    """Skip a test whose service is missing, and say so; fail where REQUIRE_SERVICES=1."""
     if not FOUND[service]:
         if REQUIRED:
             pytest.fail(f"{service} is not running, and REQUIRE_SERVICES=1 says it must be.")

@@ -1,0 +1,140 @@
+"""Argon2 behind its bulkhead."""
+
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import pytest
+from django.contrib.auth.hashers import check_password, get_hasher, make_password
+
+from accounts import hashers
+from accounts.hashers import AT_ONCE, BoundedArgon2Hasher
+from accounts.services import login
+from bottomline.errors import Unavailable
+from conftest import PASSWORD, Person, Visitor, log_in
+
+
+@pytest.mark.asvs("11.4.2")
+def test_a_password_is_kept_as_argon2id_with_owasp_parameters():
+    assert make_password(PASSWORD).startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+@pytest.mark.asvs("6.2.8")
+def test_a_password_is_compared_to_the_letter():
+    kept = make_password(" Plum orbit kettle ")
+    assert check_password(" Plum orbit kettle ", kept)
+    assert not check_password("Plum orbit kettle", kept)
+    assert not check_password(" plum orbit kettle ", kept)
+
+
+def test_a_hash_that_finds_no_place_is_refused_in_time_and_not_taken_for_a_mismatch():
+    kept = make_password(PASSWORD)
+    for _ in range(AT_ONCE):
+        hashers._places.acquire()
+    try:
+        with pytest.raises(Unavailable):
+            check_password(PASSWORD, kept)
+    finally:
+        for _ in range(AT_ONCE):
+            hashers._places.release()
+    assert check_password(PASSWORD, kept)
+
+
+@pytest.mark.asvs("15.2.2")
+def test_a_busy_bulkhead_is_answered_503_and_counts_as_no_wrong_password(
+    client: Visitor, alice: Person
+):
+    for _ in range(AT_ONCE):
+        hashers._places.acquire()
+    try:
+        response = client.post("/login/", {"email": alice.email, "password": alice.password})
+    finally:
+        for _ in range(AT_ONCE):
+            hashers._places.release()
+    assert response.status_code == 503
+    assert response["Retry-After"]
+    log_in(client, alice)
+
+
+def test_no_more_hash_at_once_than_there_are_cores():
+    running, most, lock = 0, 0, threading.Lock()
+
+    class Watched(BoundedArgon2Hasher):
+        def params(self):
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            try:
+                return super().params()
+            finally:
+                with lock:
+                    running -= 1
+
+    def hash_one():
+        with suppress(Unavailable):  # a machine that is busy enough refuses some
+            Watched().encode(PASSWORD, "somesaltsomesalt")
+
+    threads = [threading.Thread(target=hash_one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= most <= AT_ONCE
+
+
+MEMORY_TEST = """
+import resource
+from accounts.hashers import BoundedArgon2Hasher
+from bottomline.errors import Unavailable
+hasher = BoundedArgon2Hasher()
+kept = hasher.encode("plum orbit", "somesaltsomesalt")
+class Greedy(BoundedArgon2Hasher):
+    memory_cost = 4_000_000
+resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))
+try:
+    Greedy().encode("plum orbit", "somesaltsomesalt")
+except Unavailable:
+    print("unavailable")
+greedy = kept.replace("m=19456", "m=4000000")
+try:
+    print("verified", hasher.verify("plum orbit", greedy))
+except Unavailable:
+    print("unavailable")
+"""
+
+
+def test_out_of_memory_is_unavailable_and_never_a_wrong_password():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_TEST], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["unavailable", "unavailable"], done.stderr
+
+
+@pytest.mark.asvs("11.2.2")
+def test_a_login_brings_an_old_hash_up_to_date(client: Visitor, alice: Person):
+    weaker = get_hasher("argon2")
+    weaker.time_cost = 1
+    try:
+        old = make_password(alice.password)
+    finally:
+        del weaker.time_cost
+    user = alice.user
+    user.password = old
+    user.save()
+    assert ",t=1," in alice.user.password
+
+    log_in(client, alice)
+    assert ",t=2," in alice.user.password
+
+
+def test_a_rehash_never_undoes_a_password_changed_meanwhile(alice: Person):
+    stale = alice.user
+    changed = alice.user
+    changed.set_password("another plum orbit kettle")
+    changed.save()
+
+    login._rehash(stale, alice.password)
+    assert alice.user.check_password("another plum orbit kettle")
+    assert not alice.user.check_password(alice.password)

@@ -1,0 +1,290 @@
+"""From an invite link to "check your email"."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core.cache import cache
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import usernames
+from bottomline.outbox.models import OutboxMessage
+from conftest import PASSWORD, Inbox, Person, Visitor, confirm, log_in, path_of, sign_up
+from invites import services
+from invites.models import Invite, Redemption
+
+CAROL = Person("carol@example.org", "carol")
+
+
+def test_an_invited_person_becomes_a_member(client: Visitor, invite: Invite, inbox: Inbox):
+    page = sign_up(client, invite, CAROL)
+    assert page.status_code == 200
+    assert "carol@example.org" in page.content.decode()
+
+    confirm(client, inbox.link_to(CAROL.email))
+    log_in(client, CAROL)
+    assert client.get("/account/").status_code == 200
+    assert CAROL.user.redemption.invite == invite
+
+
+@pytest.mark.asvs("3.5.3")
+def test_opening_a_link_spends_nothing(client: Visitor, invite: Invite):
+    for _ in range(5):
+        assert client.get(path_of(invite)).status_code == 200
+        assert client.head(path_of(invite)).status_code == 200
+    assert sign_up(client, invite, CAROL).status_code == 200
+
+
+def test_the_page_says_who_invites_and_until_when(client: Visitor, alice: Person):
+    invite = services.issue(issuer=alice.user, note="Come in, the kettle is on.")
+    page = client.get(path_of(invite)).content.decode()
+
+    assert "alice" in page
+    assert "Come in, the kettle is on." in page
+    assert invite.expires_at.strftime("%Y") in page
+    assert alice.email not in page
+
+
+def test_a_bound_invite_does_not_tell_whom_it_is_for(client: Visitor, db: None):
+    invite = services.issue(email=CAROL.email)
+    assert CAROL.email not in client.get(path_of(invite)).content.decode()
+
+
+@pytest.fixture
+def unusable(alice: Person) -> dict[str, str]:
+    """A link of each kind that does not open, and is for nobody to tell apart."""
+    used, expired, revoked = (services.issue() for _ in range(3))
+    sign_up(Visitor(), used, Person("used@example.org", "usedup"))
+    Invite.objects.filter(pk=expired.pk).update(
+        created_at=timezone.now() - timedelta(days=9),
+        expires_at=timezone.now() - timedelta(seconds=1),
+    )
+    services.revoke(revoked)
+    blocked = services.issue(issuer=alice.user)
+    User.objects.filter(email=alice.email).update(blocked_until=timezone.now() + timedelta(days=1))
+    return {
+        "unknown": f"/invite/{'A' * 43}/",
+        "mangled": path_of(used)[:-2] + "/",
+        "used": path_of(used),
+        "expired": path_of(expired),
+        "revoked": path_of(revoked),
+        "inviter blocked": path_of(blocked),
+    }
+
+
+@pytest.mark.asvs("6.3.8")
+def test_invites_that_do_not_open_look_alike(client: Visitor, unusable: dict[str, str]):
+    bound = services.issue(email="somebody@example.org")
+    answers = [client.get(path) for path in unusable.values()]
+    answers += [client.post(path, vars(CAROL)) for path in unusable.values()]
+    answers.append(client.post(path_of(bound), vars(CAROL)))
+
+    assert {answer.status_code for answer in answers} == {410}
+    assert len({answer.content for answer in answers}) == 1
+    assert not User.objects.filter(email=CAROL.email).exists()
+
+
+def test_trying_invites_trips_the_limiter(client: Visitor, db: None):
+    answers = [client.get(f"/invite/{'A' * 43}/") for _ in range(21)]
+
+    assert [answer.status_code for answer in answers] == [410] * 20 + [429]
+    assert int(answers[-1]["Retry-After"]) > 0
+
+
+def test_a_good_invite_opens_where_many_bad_ones_were_tried(client: Visitor, invite: Invite):
+    for _ in range(25):
+        client.get(f"/invite/{'A' * 43}/")
+    assert client.get(path_of(invite)).status_code == 200
+
+
+def test_an_invite_for_an_address_admits_that_address(client: Visitor, inbox: Inbox):
+    invite = services.issue(email=CAROL.email)
+    shouted = Person(" CAROL@Example.org", CAROL.username)
+
+    assert sign_up(client, invite, shouted).status_code == 200
+    assert inbox.link_to(CAROL.email)
+
+
+def test_an_invite_for_three_admits_three(client: Visitor, db: None):
+    invite = services.issue(uses=3)
+    names = ["daria", "edith", "fred", "gustav"]
+    answers = [
+        sign_up(client, invite, Person(f"{name}@example.org", name)).status_code for name in names
+    ]
+    assert answers == [200, 200, 200, 410]
+
+
+@pytest.mark.asvs("2.3.3")
+def test_a_refused_sign_up_spends_nothing_and_keeps_what_was_typed(
+    client: Visitor, invite: Invite, alice: Person
+):
+    for mistake in (
+        {"email": "no address", "username": "carol", "password": PASSWORD},
+        {"email": "carol@example.org", "username": "a", "password": PASSWORD},
+        {"email": "carol@example.org", "username": "al1ce", "password": PASSWORD},
+        {"email": "carol@example.org", "username": "carol", "password": "short"},
+        {"email": "carol@example.org", "username": "carol", "password": "x" * 129},
+        {},
+    ):
+        page = client.post(path_of(invite), mistake)
+        assert page.status_code == 422, mistake
+        text = page.content.decode()
+        assert 'role="alert"' in text
+        for name in ("email", "username"):
+            assert mistake.get(name, "") in text
+        assert PASSWORD not in text
+    assert sign_up(client, invite, CAROL).status_code == 200
+
+
+@pytest.mark.asvs("6.3.8")
+def test_an_address_with_an_account_gets_the_same_page_and_its_owner_a_mail(
+    client: Visitor, invite: Invite, alice: Person, inbox: Inbox
+):
+    known = sign_up(client, invite, Person(alice.email, "somebody"))
+    new = sign_up(client, services.issue(), Person("new@example.org", "newbie"))
+
+    assert known.status_code == new.status_code == 200
+    assert known.content.replace(b"alice@example.org", b"") == new.content.replace(
+        b"new@example.org", b""
+    )
+    assert "already" in inbox.mails_to(alice.email)[-1].body
+    assert User.objects.count() == 2
+
+
+def test_an_address_with_an_account_does_not_spend_the_invite(
+    client: Visitor, invite: Invite, alice: Person
+):
+    sign_up(client, invite, Person(alice.email, "somebody", "another good kettle 77"))
+
+    assert alice.user.check_password(alice.password)
+    assert alice.user.username == "alice"
+    assert sign_up(client, invite, CAROL).status_code == 200
+
+
+@pytest.mark.asvs("2.3.1")
+def test_whoever_signs_up_first_with_an_address_does_not_keep_a_way_in(
+    client: Visitor, invite: Invite, inbox: Inbox
+):
+    """Classic pre-hijacking: the stranger's password must not survive the owner's sign-up."""
+    stranger = Person("victim@example.org", "mallory", "mallory knows this one 4")
+    owner = Person("victim@example.org", "victim", "only the owner knows it 9")
+    sign_up(Visitor(), invite, stranger)
+    sign_up(client, services.issue(), owner)
+    confirm(client, inbox.link_to(owner.email))
+
+    attempt = {"email": stranger.email, "password": stranger.password}
+    assert Visitor().post("/login/", attempt).status_code == 422
+    log_in(client, owner)
+    assert User.objects.count() == 1
+
+
+@pytest.mark.asvs("6.3.8")
+def test_signing_up_does_not_tell_which_name_belongs_to_which_address(
+    client: Visitor, invite: Invite, alice: Person
+):
+    """Alice's own name is as taken for her address as for any other."""
+    for email in (alice.email, "nobody@example.org"):
+        page = sign_up(client, invite, Person(email, "alice"))
+        assert page.status_code == 422
+        assert "Somebody has that name" in page.content.decode()
+
+
+def test_a_name_in_flight_is_held_for_whoever_came_first(
+    client: Visitor, invite: Invite, inbox: Inbox
+):
+    with usernames.reserved("carol"):
+        page = sign_up(client, invite, CAROL)
+    assert page.status_code == 422
+    assert "Somebody has that name" in page.content.decode()
+    assert sign_up(client, invite, CAROL).status_code == 200
+
+
+def test_a_name_is_free_again_as_soon_as_the_request_ends(client: Visitor, invite: Invite):
+    client.post(path_of(invite), {**vars(CAROL), "password": "short"})
+    with usernames.reserved("carol"):
+        pass
+    assert not list(cache.iter_keys("username:*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "free"),
+    [("carol", True), ("alice", False), ("AL1CE", False), ("a", False), ("admin", False)],
+)
+def test_the_form_learns_whether_a_name_is_free(
+    client: Visitor, alice: Person, name: str, free: bool
+):
+    answer = client.get("/signup/username/", {"u": name}).json()
+    assert answer["free"] is free
+    assert answer["message"].endswith(".")
+
+
+def test_asking_for_names_is_throttled(client: Visitor, db: None):
+    answers = [client.get("/signup/username/?u=carol").status_code for _ in range(61)]
+    assert answers == [200] * 60 + [429]
+
+
+def test_signing_up_is_throttled_by_network(client: Visitor, db: None):
+    invite = services.issue(uses=100)
+    person = Person("x@example.org", "xx")
+    answers = [
+        client.post(path_of(invite), {**vars(person), "username": "zoe", "password": "short"})
+        for _ in range(31)
+    ]
+    assert [answer.status_code for answer in answers] == [422] * 30 + [429]
+
+
+@pytest.mark.parametrize(
+    "pasted",
+    [
+        "{token}",
+        "  {token}\n",
+        "{link}",
+        "Here it is: {link} see you there",
+        "https://door.example.org/invite/{head}\n {tail}/",
+    ],
+)
+def test_a_pasted_code_or_link_leads_to_the_invite(client: Visitor, invite: Invite, pasted: str):
+    token = path_of(invite).split("/")[2]
+    code = pasted.format(token=token, link=invite.link, head=token[:20], tail=token[20:])
+    response = client.post("/signup/", {"code": code})
+
+    assert (response.status_code, response["Location"]) == (302, path_of(invite))
+
+
+def test_a_mistyped_code_is_explained_and_kept(client: Visitor, db: None):
+    page = client.post("/signup/", {"code": "kettle"})
+    assert page.status_code == 422
+    assert 'value="kettle"' in page.content.decode()
+
+
+def test_a_member_who_opens_an_invite_is_told_so_and_spends_nothing(
+    client: Visitor, invite: Invite, alice: Person
+):
+    log_in(client, alice)
+    assert "already" in client.get(path_of(invite)).content.decode().lower()
+    client.post(path_of(invite), vars(CAROL))
+    assert not Redemption.objects.filter(invite=invite).exists()
+
+
+def test_a_process_that_ends_in_the_middle_leaves_nothing(invite: Invite):
+    sid = transaction.savepoint()
+    services._redeem_once(path_of(invite).split("/")[2], CAROL.email, CAROL.username, "argon2$x")
+    assert OutboxMessage.objects.count() == 1
+    transaction.savepoint_rollback(sid)
+    assert not User.objects.exists()
+    assert not OutboxMessage.objects.exists()
+    assert Invite.objects.redeemable().filter(pk=invite.pk).exists()
+
+
+def test_links_keep_their_address_out_of_referers(client: Visitor, invite: Invite):
+    assert client.get(path_of(invite))["Referrer-Policy"] == "strict-origin"
+    assert client.get(f"/invite/{'A' * 43}/")["Referrer-Policy"] == "strict-origin"
+
+
+def test_an_invite_ends_on_its_day(client: Visitor, invite: Invite):
+    with time_machine.travel(invite.expires_at - timedelta(seconds=5)):
+        assert client.get(path_of(invite)).status_code == 200
+    with time_machine.travel(invite.expires_at + timedelta(seconds=1)):
+        assert client.get(path_of(invite)).status_code == 410
