@@ -3,11 +3,12 @@
 from typing import Any
 
 from django.contrib import admin, auth
-from django.contrib.admin.apps import AdminConfig
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.http import urlencode
+from django.utils.decorators import method_decorator
 
 CLOSED = {"password_change", "password_change_done"}
 
@@ -17,11 +18,14 @@ class Site(admin.AdminSite):
     site_title = "The Bottom Line"
     index_title = "Administration"
 
+    @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
+        """Not a login page: on to ours, or in, or no."""
+        if self.has_permission(request):
+            return redirect("admin:index")
         if request.user.is_authenticated:
             raise PermissionDenied
-        wanted = urlencode({"next": request.GET.get("next", request.path)})
-        return HttpResponseRedirect(f"/login/?{wanted}")
+        return redirect_to_login(request.GET.get("next", "/admin/"), "/login/")
 
     def logout(self, request: HttpRequest, extra_context: object = None) -> Any:
         auth.logout(request)
@@ -29,7 +33,3 @@ class Site(admin.AdminSite):
 
     def get_urls(self) -> list:
         return [url for url in super().get_urls() if getattr(url, "name", None) not in CLOSED]
-
-
-class SiteConfig(AdminConfig):
-    default_site = "bottomline.admin.Site"

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class BottomlineConfig(AppConfig):
@@ -6,3 +7,7 @@ class BottomlineConfig(AppConfig):
 
     def ready(self) -> None:
         from bottomline import checks  # noqa: F401  (registers what check --deploy asks)
+
+
+class AdminConfig(admin_apps.AdminConfig):
+    default_site = "bottomline.admin.Site"

@@ -83,7 +83,7 @@ INSTALLED_APPS = [
     "invites",
     "accounts",
     "bottomline.outbox",
-    "bottomline.admin.SiteConfig",
+    "bottomline.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.messages",

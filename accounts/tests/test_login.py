@@ -220,7 +220,8 @@ def test_a_form_without_its_token_is_refused_and_has_no_effect(alice: Person):
 @pytest.mark.asvs("6.3.4")
 def test_the_admin_is_entered_through_the_same_door(client: Visitor, olivia: Person):
     sent = client.get("/admin/", follow=True)
-    assert sent.redirect_chain[-1] == ("/login/?next=%2Fadmin%2F", 302)
+    assert sent.redirect_chain[-1] == ("/login/?next=/admin/", 302)
+    assert client.get("/admin/login/", follow=True).status_code == 200
     log_in(client, olivia)
     assert client.get("/admin/").status_code == 200
 
