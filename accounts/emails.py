@@ -22,6 +22,16 @@ def confirm_again(user_id: UUID) -> None:
     enqueue("confirm_again", user_id)
 
 
+def reset_password(user_id: UUID) -> None:
+    """Promise a link to choose a new password, if by the time it is sent there is an account."""
+    enqueue("reset_password", user_id)
+
+
+def password_changed(user: User) -> None:
+    """Tell an owner that their password was changed."""
+    enqueue("password_changed", user.pk)
+
+
 def already_member(user: User) -> None:
     """Tell an owner that somebody used an invite with their address."""
     enqueue("already_member", user.pk)
@@ -45,14 +55,36 @@ def _compose_confirm_again(message: OutboxMessage) -> Mail | None:
     user = User.objects.filter(pk=message.subject, email_confirmed_at=None).first()
     if user is None:
         return None
-    # Named after the message, so a second attempt finds the token of the first: the same link.
-    token = Token.objects.filter(public_id=message.pk).select_related("user").first()
+    token = _token_named_after(message, user, Purpose.CONFIRM_EMAIL)
+    return _confirmation(token) if token else None
+
+
+@register("reset_password")
+def _compose_reset_password(message: OutboxMessage) -> Mail | None:
+    user = User.objects.filter(pk=message.subject).first()
+    if user is None:
+        return None
+    if not user.is_confirmed:
+        # Whoever waits for this may only have missed the other mail; a reset proves no more.
+        return _compose_confirm_again(message)
+    token = _token_named_after(message, user, Purpose.RESET_PASSWORD)
     if token is None:
-        newer = user.tokens.filter(purpose=Purpose.CONFIRM_EMAIL, created_at__gt=message.created_at)
-        if newer.exists():
-            return None  # asked again since: that link must stay good
-        token = Token.objects.issue(user, Purpose.CONFIRM_EMAIL, public_id=message.pk)
-    return _confirmation(token)
+        return None
+    context = {
+        "username": user.username,
+        "link": f"{settings.SITE_URL}/password/reset/{token.link_token}/",
+        "minutes": int(LIFETIMES[Purpose.RESET_PASSWORD].total_seconds() // 60),
+    }
+    return Mail("reset_password", to=token.sent_to, context=context)
+
+
+@register("password_changed")
+def _compose_password_changed(message: OutboxMessage) -> Mail | None:
+    user = User.objects.filter(pk=message.subject).first()
+    if user is None:
+        return None
+    context = {"username": user.username, "changed_at": message.created_at}
+    return Mail("password_changed", to=user.email, context=context)
 
 
 @register("already_member")
@@ -60,7 +92,21 @@ def _compose_already_member(message: OutboxMessage) -> Mail | None:
     user = User.objects.filter(pk=message.subject).exclude(email_confirmed_at=None).first()
     if user is None:
         return None
-    return Mail("already_member", to=user.email, context={"link": f"{settings.SITE_URL}/login/"})
+    return Mail("already_member", to=user.email, context={"username": user.username})
+
+
+def _token_named_after(message: OutboxMessage, user: User, purpose: Purpose) -> Token | None:
+    """The token of this message: a second attempt finds the first one's, so the link is the same.
+
+    None where a newer link was asked for since; that one must stay good.
+    """
+    usable = Token.objects.usable().select_related("user")
+    token = usable.filter(public_id=message.pk).first()
+    if token is not None:
+        return token
+    if user.tokens.filter(purpose=purpose, created_at__gt=message.created_at).exists():
+        return None
+    return Token.objects.issue(user, purpose, public_id=message.pk)
 
 
 def _confirmation(token: Token) -> Mail:

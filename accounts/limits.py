@@ -20,5 +20,9 @@ RESEND_PAUSE = Limit("resend:account:minute", 1, timedelta(seconds=60))
 RESEND_BY_ACCOUNT = Limit("resend:account:day", 5, DAY)
 RESEND_BY_NETWORK = Limit("resend:network", 10, HOUR)
 
+FORGOT_BY_ACCOUNT = Limit("forgot:account", 3, QUARTER)
+FORGOT_BY_ACCOUNT_HOURLY = Limit("forgot:account:hour", 5, HOUR)
+FORGOT_BY_NETWORK = Limit("forgot:network", 10, HOUR)
+
 BAD_TOKEN_BY_NETWORK = Limit("bad-token:network", 20, HOUR)
 USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minutes=5))

@@ -35,11 +35,33 @@ REDIS_OPTIONS = (
 
 
 # Celery warns root users; on a machine of one's own that is noise before the first link.
-QUIET = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::celery.platforms.SecurityWarning"}
+# By its words, because Python cannot import the warning's class that early.
+QUIET = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore:You're running the worker"}
 
 
 class CannotRun(Exception):
     """One sentence that says what is in the way and what to do about it."""
+
+
+class Supervisor(Manager):
+    """honcho's manager, for which Ctrl-C may come before it knows all that it has started.
+
+    Its own would stumble over a process whose id it has not heard of yet, and then wait for ever.
+    """
+
+    asked_to_end = False
+
+    def terminate(self) -> None:
+        self.asked_to_end = True
+        if super()._all_started():
+            super().terminate()
+
+    def _all_started(self) -> bool:
+        if not super()._all_started():
+            return False
+        if self.asked_to_end:
+            super().terminate()
+        return True
 
 
 def main() -> None:
@@ -47,6 +69,8 @@ def main() -> None:
         run(reload="--reload" in sys.argv)
     except CannotRun as error:
         sys.exit(f"bottomline cannot start: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)  # while it was still starting
 
 
 def run(*, reload: bool = False) -> None:
@@ -56,8 +80,7 @@ def run(*, reload: bool = False) -> None:
     os.environ.update(environment)
     _manage("migrate", "--verbosity", "0")
 
-    manager = Manager()
-    manager.kill_wait = 30
+    manager = Supervisor()
     for name, command in _processes(port, environment, reload=reload).items():
         manager.add_process(name, command, env={**os.environ, **QUIET}, cwd=ROOT)
     threading.Thread(target=_greet, args=(port, environment["SITE_URL"]), daemon=True).start()
@@ -172,7 +195,12 @@ def _writable_folder() -> None:
 
 def _manage(*arguments: str) -> str:
     done = subprocess.run(
-        [PYTHON, "manage.py", *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+        [PYTHON, "manage.py", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        process_group=0,  # Ctrl-C reaches us alone, and we end it
     )
     if done.returncode:
         raise CannotRun(f"`manage.py {arguments[0]}` failed; its own words are above.")
@@ -184,7 +212,10 @@ def _greet(port: int, site_url: str) -> None:
     while not _is_ready(port):
         time.sleep(0.2)
     print(f"\n  The Bottom Line is open at {site_url}/", flush=True)
-    first_link = _manage("first_invite")
+    try:
+        first_link = _manage("first_invite")
+    except CannotRun:
+        return  # we are ending
     if first_link:
         print(f"  You are the first. This invite makes you the owner:\n\n    {first_link}\n")
     print(f"  Mail shows at {site_url}/dev/mailbox/ · Ctrl-C ends everything.\n", flush=True)

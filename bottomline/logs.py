@@ -9,9 +9,10 @@ import logging
 import re
 from datetime import UTC, datetime
 
-# A token or session id is 43 characters of base64url; an address has an at sign in it.
-SECRET = re.compile(r"(?<![\w-])[\w-]{43}(?:\.[\w-]{43})?(?![\w-])")
-ADDRESS = re.compile(r"[^\s@<>\"'=:,;/]{1,64}@[^\s@<>\"'=:,;/]{1,255}")
+# A token or session id is 43 characters of base64url, a device cookie twice 22; an address has an
+# at sign in it, which an address of a page spells %40.
+SECRET = re.compile(r"(?<![\w-])(?:[\w-]{43}(?:\.[\w-]{43})?|[\w-]{22}\.[\w-]{22})(?![\w-])")
+ADDRESS = re.compile(r"[^\s@<>\"'=:,;/]{1,64}(?:@|%40)[^\s@<>\"'=:,;/]{1,255}")
 
 # What every record has; whatever else is on one was given as `extra`.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -25,7 +26,11 @@ def redact(text: str) -> str:
 
 class HideSecrets(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # its arguments do not fit: no reason to fail
+            text = f"{record.msg} {record.args!r}"
+        record.msg, record.args = redact(text), ()
         return True
 
 
@@ -55,6 +60,15 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
         line = f"{record.levelname.lower():7} {record.getMessage()} {fields}".rstrip()
+        lines = [line]
         if record.exc_info:
-            line += "\n" + redact(self.formatException(record.exc_info))
-        return line.replace("\r", "\\r")
+            lines += redact(self.formatException(record.exc_info)).split("\n")
+        return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """The line without what would begin another, or tell a terminal what to do (ASVS 16.4.1)."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in line
+    )

@@ -24,35 +24,33 @@ HEADERS = {
 
 
 class EveryAnswer:
-    """Headers on every answer, and no body larger than our forms need. Outermost."""
+    """Headers on every answer. Outermost."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+class Refusals:
+    """Turns what services raise into a status and a page, once for all views.
+
+    What no form of ours sends is refused before anything reads it: a body larger than they need,
+    and a charset that is not theirs, which Python might know as no charset at all.
+    """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if _content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-            response = error_page(request, 413)
-        else:
-            response = self.get_response(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-
-def _content_length(request: HttpRequest) -> int:
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
-
-
-class Refusals:
-    """Turns what services raise into a status and a page, once for all views."""
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+            return error_page(request, 413)
+        if _charset(request) not in {"utf-8", "utf8"}:
+            return error_page(request, 400)
         response = self.get_response(request)
         if response.status_code == 405 and not response.content:
             page = error_page(request, 405)
@@ -65,6 +63,17 @@ class Refusals:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return refusal(request, error)
+
+
+def _content_length(request: HttpRequest) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _charset(request: HttpRequest) -> str:
+    return (request.content_params or {}).get("charset", "utf-8").lower()
 
 
 class LoginRequired(LoginRequiredMiddleware):

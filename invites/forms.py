@@ -42,6 +42,11 @@ class CodeForm(forms.Form):
         return found[0]
 
 
+def _number_between(least: int, most: int) -> dict[str, str]:
+    words = f"Enter a number from {least} to {most}."
+    return dict.fromkeys(("required", "invalid", "min_value", "max_value"), words)
+
+
 class InviteForm(forms.Form):
     """What a member may say about an invite."""
 
@@ -65,10 +70,18 @@ class InviteForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     uses = forms.IntegerField(
-        initial=1, min_value=1, max_value=MOST_USES, label="How many people may use it"
+        initial=1,
+        min_value=1,
+        max_value=MOST_USES,
+        label="How many people may use it",
+        error_messages=_number_between(1, MOST_USES),
     )
     days = forms.IntegerField(
-        initial=LIFETIME.days, min_value=1, max_value=MOST_DAYS, label="Good for how many days"
+        initial=LIFETIME.days,
+        min_value=1,
+        max_value=MOST_DAYS,
+        label="Good for how many days",
+        error_messages=_number_between(1, MOST_DAYS),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
     spend((limits.SIGNUP_BY_NETWORK, caller.network))
     with usernames.reserved(username):
         # Argon2 outside the transaction: on SQLite it would hold everybody's writes.
-        password_hash = members.hash_password(password, email=email, username=username)
+        password_hash = members.hash_password(password, User(email=email, username=username))
         try:
             outcome, user = _redeem(token, email, username, password_hash)
         except InviteUnusable:

@@ -78,8 +78,10 @@ class UsernameField(forms.CharField):
 class PasswordField(forms.CharField):
     """A password, to the letter: nothing is trimmed, folded or cut (ASVS 6.2.8)."""
 
-    def __init__(self, *, new: bool = False, **kwargs: Any) -> None:
-        attrs = {"autocomplete": "current-password", "data-reveal": ""}
+    def __init__(
+        self, *, new: bool = False, autocomplete: str = "current-password", **kwargs: Any
+    ) -> None:
+        attrs = {"autocomplete": autocomplete, "data-reveal": ""}
         if new:
             attrs |= {
                 "autocomplete": "new-password",

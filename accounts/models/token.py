@@ -12,10 +12,14 @@ from bottomline import tokens
 
 class Purpose(models.TextChoices):
     CONFIRM_EMAIL = "confirm_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105
 
 
 # Whoever reads the inbox within this time owns the account (ASVS 6.4.1).
-LIFETIMES = {Purpose.CONFIRM_EMAIL: timedelta(hours=24)}
+LIFETIMES = {
+    Purpose.CONFIRM_EMAIL: timedelta(hours=24),
+    Purpose.RESET_PASSWORD: timedelta(minutes=30),
+}
 
 
 class TokenQuerySet(models.QuerySet["Token"]):

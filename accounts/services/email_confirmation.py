@@ -42,6 +42,9 @@ def confirm(token: str, *, caller: Caller) -> User:
     try:
         row = Token.objects.get_usable(token, Purpose.CONFIRM_EMAIL)
         with transaction.atomic():
+            # The user before the token, as signing up takes them: in the other order the two could
+            # wait for each other until the database ends one.
+            User.objects.select_for_update().filter(pk=row.user_id).first()
             row.consume()
             user = row.user
             user.email_confirmed_at = user.email_confirmed_at or timezone.now()

@@ -15,13 +15,13 @@ from accounts.services import sessions
 UNCONFIRMED_FOR = timedelta(days=7)  # then the address, the name and the invite are free again
 
 
-def hash_password(password: str, *, email: str, username: str) -> str:
+def hash_password(password: str, owner: User) -> str:
     """The hash to keep. Raises WeakPassword with every sentence that says what to change.
 
     Slow, so not for inside a transaction; and Unavailable when too many hash at once.
     """
     try:
-        validate_password(password, User(email=email, username=username))
+        validate_password(password, owner)
     except ValidationError as error:
         raise WeakPassword(" ".join(error.messages)) from None
     return make_password(password)

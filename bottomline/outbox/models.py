@@ -35,7 +35,8 @@ class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
         claimed = self.due(now).filter(pk=pk)
         if not claimed.update(lease=lease, lease_until=now + LEASE, attempts=F("attempts") + 1):
             return None
-        return self.get(pk=pk)
+        # Not whatever lease the row has by now, should this worker have been frozen in between.
+        return self.filter(pk=pk, lease=lease).first()
 
 
 class OutboxMessage(models.Model):

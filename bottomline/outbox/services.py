@@ -53,8 +53,13 @@ def sweep() -> int:
     tried = 0
     for message_id in list(due.values_list("pk", flat=True)[:SWEEP_BATCH]):
         tried += 1
-        if not deliver(message_id):
-            break
+        try:
+            if not deliver(message_id):
+                break
+        except Exception:
+            # A fault in one mail must not hold up the others. Its attempt is counted and its lease
+            # runs out, so it comes again, and is dead when it has had its share.
+            log.exception("mail.crashed", extra={"id": str(message_id)})
     return tried
 
 

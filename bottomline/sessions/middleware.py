@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 from redis.exceptions import RedisError
 
@@ -113,11 +114,26 @@ def _read_again(request: Request):
     session = request.session
     assert session.snapshot
     epoch = session.snapshot["session_epoch"]
-    user = auth.get_user(request)  # refuses a blocked user, or one whose password changed
-    if not user.is_authenticated or user.session_epoch != epoch:
+    user = _user_in_database(session)
+    if user is None or user.session_epoch != epoch:
         session.flush()
         return None
     if not session.write_snapshot(user.snapshot()):
         session.forget()
         return None
     return user
+
+
+def _user_in_database(session: SessionStore):
+    """The session's user, unless blocked or with another password since.
+
+    Like Django's get_user, but for what that does after a change of SECRET_KEY: it gives the
+    session another id, and whoever asked through a gateway or beside another request of the same
+    browser would hold a cookie that is dead. Ours says what keys it believes by itself.
+    """
+    user = auth.load_backend(session[auth.BACKEND_SESSION_KEY]).get_user(session[auth.SESSION_KEY])
+    if user is None:
+        return None
+    kept = session.get(auth.HASH_SESSION_KEY, "")
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return user if any(constant_time_compare(kept, known) for known in hashes) else None

@@ -2,31 +2,53 @@
 
 import contextlib
 import http.client
+import json
 import re
+import time
 from html import unescape
 from http.cookies import SimpleCookie
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
+LONGEST = 30  # seconds; whatever takes longer hangs
 
 
 class Page:
-    """An answer: its status, headers and text."""
+    """An answer: its status, headers and text, and how long it took."""
 
-    def __init__(self, response: http.client.HTTPResponse) -> None:
+    def __init__(self, response: http.client.HTTPResponse, began: float) -> None:
         self.status = response.status
         self.headers = response.headers
         self.text = response.read().decode("utf-8", "replace")
+        self.seconds = time.monotonic() - began
 
     @property
     def hidden(self) -> dict[str, str]:
         return {name: unescape(value) for name, value in HIDDEN.findall(self.text)}
 
+    @property
+    def cookies_set(self) -> dict[str, str]:
+        """What Set-Cookie says, by name; a deleted cookie is empty."""
+        lines = self.headers.get_all("Set-Cookie") or []
+        return {name: m.value for line in lines for name, m in SimpleCookie(line).items()}
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    def __repr__(self) -> str:
+        return f"<{self.status} in {self.seconds:.2f} s: {self.text[:200]!r}>"
+
 
 class Visitor:
-    def __init__(self, url: str) -> None:
+    """`ip` is where a trusted proxy says they come from; `host` what they claim to be asking."""
+
+    def __init__(self, url: str, *, ip: str = "", host: str = "") -> None:
         parts = urlsplit(url)
-        self.url, self.netloc, self.port = url, parts.netloc, parts.port
+        self.url, self.port = url, parts.port
+        self.headers = {"Host": host or parts.netloc}
+        if ip:
+            self.headers["X-Forwarded-For"] = ip
         self.cookies: dict[str, str] = {}
 
     def get(self, path: str, **headers: str) -> Page:
@@ -49,16 +71,17 @@ class Visitor:
         headers: dict[str, str] | None = None,
     ) -> Page:
         path = path.removeprefix(self.url)
-        sent = {"Host": self.netloc, **(headers or {})}
+        sent = {**self.headers, **(headers or {})}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        began = time.monotonic()
         with contextlib.closing(
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST)
         ) as connection:
             connection.request(method, path, body=body, headers=sent)
             response = connection.getresponse()
             self._keep(response.headers.get_all("Set-Cookie") or [])
-            return Page(response)
+            return Page(response, began)
 
     def _keep(self, cookies: list[str]) -> None:
         for line in cookies:
@@ -80,6 +103,7 @@ class Visitor:
 
     def confirm(self, link: str) -> Page:
         page = self.get(link)
+        assert page.status == 200, page
         return self.post("/confirm_account/", {"confirmation": page.hidden["confirmation"]})
 
     def log_in(self, email: str, password: str, **more: str) -> Page:

@@ -71,10 +71,10 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    redis.start()
     if not hasattr(config, "workerinput"):  # once, before the parallel processes start
         command = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
         subprocess.run(command, check=True)
+    redis.start()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
 from bottomline.local import REDIS_OPTIONS, redis_server
+
+LINK = re.compile(r"https?://\S+")
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float = 20, what: str = "") -> Any:
@@ -44,10 +47,14 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def run(self, command: list[str], *, log: Path, **options: Any) -> None:
+        assert self.process is None, "it runs already"
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=output, start_new_session=True, **options
             )
+
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def signal(self, number: int) -> None:
         assert self.process is not None
@@ -59,6 +66,15 @@ class Server:
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As a host that has stopped answering: its connections stay open and say nothing."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -108,6 +124,78 @@ class RedisServer(Server):
             return probe.recv(16).startswith(b"+PONG")
         return False
 
+    def everything_written(self) -> str:
+        """The append-only file: each command that ever changed something here."""
+        files = [f for f in self.folder.rglob("*") if f.is_file() and f.suffix != ".log"]
+        return "\n".join(file.read_bytes().decode("utf-8", "replace") for file in sorted(files))
+
+
+class Proxy:
+    """A TCP proxy before a server that is not ours to stop, so that its network can be."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.behind = free_port(), port
+        self.flowing = threading.Event()
+        self.listener: socket.socket | None = None
+        self.open: set[socket.socket] = set()
+
+    def start(self) -> None:
+        self.flowing.set()
+        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
+        threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuse new connections and reset the ones there are."""
+        if self.listener:
+            # Shut down first: a thread that waits in accept() would keep the port open.
+            with contextlib.suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+            self.listener = None
+        self.flowing.set()
+        for end in list(self.open):
+            self._close(end)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Accept connections and pass nothing on, in either direction."""
+        self.flowing.clear()
+        try:
+            yield
+        finally:
+            self.flowing.set()
+
+    @contextlib.contextmanager
+    def gone(self) -> Iterator[None]:
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.behind))
+                self.open |= {near, far}
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self.flowing.wait()
+                sink.sendall(data)
+        self._close(source)
+        self._close(sink)
+
+    def _close(self, end: socket.socket) -> None:
+        self.open.discard(end)
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+        end.close()
+
 
 class MailServer:
     """A real SMTP server that keeps what it is given, and can be told to misbehave."""
@@ -118,8 +206,9 @@ class MailServer:
         self.recipients: list[list[str]] = []
         self.answer: str | None = None  # what to say to DATA instead of taking the mail
         self.refuse_recipients: str | None = None
+        self.refused = 0
         self.stall = threading.Event()  # set: take the mail, then never answer
-        self.accepted = threading.Event()
+        self.drop_after_data = False  # take the mail, then hang up without an answer
         self.controller: Controller | None = None
 
     @property
@@ -127,6 +216,8 @@ class MailServer:
         return f"smtp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        if self.controller:
+            return
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self.controller.start()
 
@@ -135,31 +226,54 @@ class MailServer:
             self.controller.stop()
             self.controller = None
 
-    async def handle_RCPT(  # noqa: N802  (aiosmtpd names its hooks after the commands)
+    async def handle_RCPT(
         self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
     ) -> str:
         if self.refuse_recipients:
+            self.refused += 1
             return self.refuse_recipients
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:
         if self.answer:
+            self.refused += 1
             return self.answer
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(message, EmailMessage)
-        self.received.append(message)
         self.recipients.append(list(envelope.rcpt_tos))
-        self.accepted.set()
+        self.received.append(message)
         if self.stall.is_set():
             await asyncio.sleep(3600)
+        if self.drop_after_data:
+            server.transport.abort()
         return "250 OK"
 
-    def wait_for(self, count: int = 1, *, seconds: float = 30) -> EmailMessage:
-        """The last of that many mails, once they are here."""
-        wait_until(lambda: len(self.received) >= count, seconds=seconds, what=f"{count} mails")
-        return self.received[count - 1]
+    def mails_to(self, address: str) -> list[EmailMessage]:
+        return [message for message in list(self.received) if message["To"] == address]
+
+    def wait_for(self, address: str, count: int = 1, *, seconds: float = 40) -> EmailMessage:
+        """The last of that many mails to somebody, once they are here."""
+        wait_until(
+            lambda: len(self.mails_to(address)) >= count,
+            seconds=seconds,
+            what=f"{count} mails to {address}",
+        )
+        return self.mails_to(address)[count - 1]
+
+
+def text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    return body.get_content()
+
+
+def link_in(message: EmailMessage) -> str:
+    """The first link of a mail: what it is about."""
+    found = LINK.search(text_of(message))
+    assert found, text_of(message)
+    return found[0]
 
 
 @contextlib.contextmanager

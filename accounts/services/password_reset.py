@@ -1,0 +1,62 @@
+"""Choosing a new password by a mailed link, when the old one is forgotten."""
+
+from django.db import transaction
+
+from accounts import emails, limits
+from accounts.addresses import canonical_email
+from accounts.errors import TokenUnusable
+from accounts.events import record
+from accounts.models import Purpose, Token, User
+from accounts.services import members, sessions
+from bottomline.caller import Caller
+from bottomline.errors import TooManyAttempts
+from bottomline.limits import spend
+
+
+def request(email: str, *, caller: Caller) -> None:
+    """Send a link, if the address has an account. Nothing about the account changes.
+
+    Raises InvalidAddress, and TooManyAttempts for too many from one network. Over the limit of an
+    address nothing is sent and nothing is said.
+    """
+    email = canonical_email(email)
+    spend((limits.FORGOT_BY_NETWORK, caller.network))
+    try:
+        spend((limits.FORGOT_BY_ACCOUNT, email), (limits.FORGOT_BY_ACCOUNT_HOURLY, email))
+    except TooManyAttempts:
+        return
+    user = User.objects.filter(email=email).first()
+    with transaction.atomic():
+        # The worker sees whether there is anybody; here every address costs the same.
+        emails.reset_password(user.pk if user else emails.nobody())
+    record("reset.requested", caller=caller, user=user and user.pk)
+
+
+def find(token: str) -> Token | None:
+    """The token a link carries if it could be used now; looking spends nothing."""
+    return Token.objects.find(token, Purpose.RESET_PASSWORD)
+
+
+def finish(token: str, password: str, *, caller: Caller) -> User:
+    """Set a new password from a mailed link; every session and every other link ends.
+
+    Logs nobody in (OWASP Forgot Password). Raises TokenUnusable, TooManyAttempts, and
+    WeakPassword, which leaves the link good.
+    """
+    try:
+        row = Token.objects.get_usable(token, Purpose.RESET_PASSWORD)
+        password_hash = members.hash_password(password, row.user)
+        with transaction.atomic():
+            user = User.objects.select_for_update().get(pk=row.user_id)
+            row.consume()
+            user.password = password_hash
+            user.save(update_fields=["password"])
+            user.tokens.exclude(pk=row.pk).delete()
+            sessions.end_all(user)
+            emails.password_changed(user)
+    except TokenUnusable:
+        spend((limits.BAD_TOKEN_BY_NETWORK, caller.network))
+        record("reset.refused", caller=caller, reason=TokenUnusable.reason)
+        raise
+    record("reset.done", caller=caller, user=user.pk)
+    return user

@@ -1,0 +1,45 @@
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts.decorators import credentials, for_everyone, form_page, link_page
+from accounts.errors import TokenUnusable, WeakPassword
+from accounts.forms import ForgotForm, NewPasswordForm
+from accounts.services import password_reset
+from bottomline.caller import caller_of
+from bottomline.forms import posted
+
+
+@form_page
+@for_everyone
+def forgot(request: HttpRequest) -> HttpResponse:
+    form = ForgotForm(posted(request))
+    if form.is_valid():
+        password_reset.request(form.cleaned_data["email"], caller=caller_of(request))
+        return render(request, "accounts/password_reset/requested.html")
+    status = 422 if form.is_bound else 200
+    context = {"form": form}
+    return render(request, "accounts/password_reset/request.html", context, status=status)
+
+
+@form_page
+@credentials
+@for_everyone
+@link_page
+def choose(request: HttpRequest, token: str) -> HttpResponse:
+    """Where the mailed link lands: the form itself, with no session and no redirect behind it."""
+    row = password_reset.find(token)
+    form = NewPasswordForm(posted(request))
+    try:
+        if row is None or form.is_valid():
+            # Without a row the service counts the attempt and refuses.
+            password_reset.finish(token, form.data.get("password", ""), caller=caller_of(request))
+            messages.success(request, "Your password is changed. Log in with the new one.")
+            return redirect("accounts:login")
+    except TokenUnusable:
+        return render(request, "accounts/password_reset/unusable.html", status=410)
+    except WeakPassword as refusal:
+        form.add_error("password", refusal.message)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "username": row.user.username if row else ""}
+    return render(request, "accounts/password_reset/choose.html", context, status=status)
