@@ -12,6 +12,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.utils import timezone
 
 from bottomline.sessions import cookie
@@ -98,21 +99,21 @@ class SessionStore(SessionBase):
 
     def delete(self, session_key: str | None = None) -> None:
         sid = session_key or self.session_key
-        if sid is None:
-            return
-        pipeline = client().pipeline()
-        pipeline.delete(_key(sid))
-        if self.snapshot is not None:
-            pipeline.zrem(index_key(self.snapshot["id"]), digest_of(sid))
-        pipeline.execute()
+        if sid is not None:
+            self._end(sid)
 
     def cycle_key(self) -> None:
-        """The same session under a new id; the old id is dead (ASVS 7.2.4)."""
+        """The same session under a new id; the old id is dead (ASVS 7.2.4).
+
+        Raises SessionInterrupted, answered 400, where somebody has ended it meanwhile: under
+        another id it would come back.
+        """
         data, old = self._session, self.session_key
+        if old and not self._end(old):
+            self.forget()
+            raise SessionInterrupted("The session was ended while this request ran.")
         self._session_cache = data
         self.create()
-        if old:
-            self.delete(old)
 
     def flush(self) -> None:
         super().flush()
@@ -145,6 +146,14 @@ class SessionStore(SessionBase):
         assert self.meta is not None
         self.meta.seen = now
         return self._write({"meta": self.meta.dumps()}, "old")
+
+    def _end(self, sid: str) -> bool:
+        """Delete a session, and say whether there was one."""
+        pipeline = client().pipeline()
+        pipeline.delete(_key(sid))
+        if self.snapshot is not None:
+            pipeline.zrem(index_key(self.snapshot["id"]), digest_of(sid))
+        return bool(pipeline.execute()[0])
 
     def _write(self, fields: dict[str, str], mode: str) -> bool:
         assert self.session_key is not None
