@@ -72,10 +72,9 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os; from urllib.parse import urlsplit; from urllib.request import Request, urlopen; urlopen(Request('http://127.0.0.1:%s/health/live' % os.environ.get('PORT', '8000'), headers={'Host': urlsplit(os.environ.get('SITE_URL', '//localhost')).netloc, 'X-Forwarded-Proto': 'https'}), timeout=3)"]
 
 # - 0.0.0.0, not [::]: on a dual-stack socket every IPv4 caller looks like one IPv6 network.
-# - 4 threads and 64 waiting: what a database and the password hasher can serve; the rest waits in
-#   the proxy.
+# - 96 threads: 64 logins may wait for the password hasher, and the rest stay for everybody else.
 # - Granian waits for a hung request for ever unless told otherwise: 25 s, within the 35 s that
 #   docker-compose.yml allows for stopping.
 # - No access log, its default: our addresses carry tokens. nginx writes one without them.
 # The shell only fills in the port and is gone (exec): signals reach the server itself.
-CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port \"${PORT:-8000}\" --http 1 --no-ws --blocking-threads 4 --backpressure 64 --http1-header-read-timeout 5000 --respawn-failed-workers --workers-kill-timeout 25 --no-access-log bottomline.wsgi:application"]
+CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port \"${PORT:-8000}\" --http 1 --no-ws --blocking-threads 96 --backpressure 128 --http1-header-read-timeout 5000 --respawn-failed-workers --workers-kill-timeout 25 --no-access-log bottomline.wsgi:application"]

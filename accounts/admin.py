@@ -59,3 +59,7 @@ class UserAdmin(admin.ModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, user: Any = None) -> bool:
+        """A row cannot simply go: it would reopen the invite it came by. Block instead."""
+        return False

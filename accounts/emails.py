@@ -55,7 +55,7 @@ def _compose_confirm_again(message: OutboxMessage) -> Mail | None:
     user = User.objects.filter(pk=message.subject, email_confirmed_at=None).first()
     if user is None:
         return None
-    token = _token_named_after(message, user, Purpose.CONFIRM_EMAIL)
+    token = _token_named_after(message, user, Purpose.EMAIL_CONFIRMATION)
     return _confirmation(token) if token else None
 
 
@@ -67,13 +67,13 @@ def _compose_reset_password(message: OutboxMessage) -> Mail | None:
     if not user.is_confirmed:
         # Whoever waits for this may only have missed the other mail; a reset proves no more.
         return _compose_confirm_again(message)
-    token = _token_named_after(message, user, Purpose.RESET_PASSWORD)
+    token = _token_named_after(message, user, Purpose.PASSWORD_RESET)
     if token is None:
         return None
     context = {
         "username": user.username,
         "link": f"{settings.SITE_URL}/password/reset/{token.link_token}/",
-        "minutes": int(LIFETIMES[Purpose.RESET_PASSWORD].total_seconds() // 60),
+        "minutes": int(LIFETIMES[Purpose.PASSWORD_RESET].total_seconds() // 60),
     }
     return Mail("reset_password", to=token.sent_to, context=context)
 
@@ -110,7 +110,7 @@ def _token_named_after(message: OutboxMessage, user: User, purpose: Purpose) -> 
 
 
 def _confirmation(token: Token) -> Mail:
-    hours = int(LIFETIMES[Purpose.CONFIRM_EMAIL].total_seconds() // 3600)
+    hours = int(LIFETIMES[Purpose.EMAIL_CONFIRMATION].total_seconds() // 3600)
     context = {
         "username": token.user.username,
         "link": f"{settings.SITE_URL}/invite/?confirmation={token.link_token}",

@@ -1,31 +1,82 @@
-"""Argon2id behind a bulkhead, so that a storm of logins cannot take the site with it."""
+"""Argon2id behind a bulkhead, so that a storm of logins cannot take the site with it.
+
+A request that will hash is admitted before it does anything else, while it holds no connection and
+nothing has been counted against anybody. Those that wait outside hold a thread each, so no more may
+wait than leave threads for everybody else (see the web server's --blocking-threads).
+"""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from threading import BoundedSemaphore
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
+from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from bottomline.errors import Unavailable
 
-# More at once would only wait for each other, each with its 19 MiB.
-AT_ONCE = max(1, os.cpu_count() or 1)
-LONGEST_WAIT = 0.5  # seconds for a free place, then 503: the queue must not be where people wait
+Result = TypeVar("Result")
 
-_places = BoundedSemaphore(AT_ONCE)
+# More at once would only wait for each other, each with its 19 MiB.
+AT_ONCE: Final = settings.HASHES_AT_ONCE
+# While one hashes, another may ask the database or Redis.
+ADMITTED: Final = 2 * AT_ONCE
+WAITING: Final = 64
+LONGEST_WAIT: Final = 0.5  # seconds, then 503: people wait better outside than in a queue
+
+_admitted = BoundedSemaphore(ADMITTED)
+_waiting = BoundedSemaphore(WAITING)
 
 
 @contextmanager
-def _place() -> Iterator[None]:
-    if not _places.acquire(timeout=LONGEST_WAIT):
-        raise Unavailable("hashing_busy", retry_after=2)
+def admission() -> Iterator[None]:
+    """Let a request in that is going to hash. Raises Unavailable where too many are."""
+    if not _waiting.acquire(blocking=False):
+        raise _busy()
+    try:
+        admitted = _admitted.acquire(timeout=LONGEST_WAIT)
+    finally:
+        _waiting.release()
+    if not admitted:
+        raise _busy()
     try:
         yield
     finally:
-        _places.release()
+        _admitted.release()
+
+
+def _hash(work: Callable[[], Result]) -> Result:
+    """Do the work on a hashing thread. Raises Unavailable where none is free in time."""
+    future = _threads.submit(work)
+    try:
+        return future.result(timeout=LONGEST_WAIT)
+    except TimeoutError:
+        if future.cancel():
+            raise _busy() from None
+        return future.result()  # it has begun, and will not be long
+    except (VerifyMismatchError, InvalidHashError):
+        raise  # the answer, not a failure
+    except (Argon2Error, MemoryError) as error:
+        raise Unavailable("hashing_failed") from error
+
+
+def _give_way() -> None:
+    """Let whoever only asks who they are go first: nice is each thread's own on Linux."""
+    if sys.platform == "linux":
+        os.nice(10)
+
+
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="hashing", initializer=_give_way)
+
+
+def _busy() -> Unavailable:
+    return Unavailable("hashing_busy", retry_after=2)
 
 
 class BoundedArgon2Hasher(Argon2PasswordHasher):
@@ -40,26 +91,14 @@ class BoundedArgon2Hasher(Argon2PasswordHasher):
     parallelism = 1  # a second thread for each hash would only take it from another login
 
     def encode(self, password: str, salt: str) -> str:
-        with _place(), _failures_named():
-            return super().encode(password, salt)
+        return _hash(partial(super().encode, password, salt))
 
     def verify(self, password: str, encoded: str) -> bool:
         _, rest = encoded.split("$", 1)
-        with _place(), _failures_named():
-            try:
-                return PasswordHasher().verify("$" + rest, password)
-            except (VerifyMismatchError, InvalidHashError):
-                return False
+        try:
+            return _hash(partial(PasswordHasher().verify, "$" + rest, password))
+        except (VerifyMismatchError, InvalidHashError):
+            return False
 
     def harden_runtime(self, password: str, encoded: str) -> None:
         """Nothing: Argon2 has no work to add; parameters rise by rehashing at login."""
-
-
-@contextmanager
-def _failures_named() -> Iterator[None]:
-    try:
-        yield
-    except (VerifyMismatchError, InvalidHashError):
-        raise
-    except (Argon2Error, MemoryError) as error:
-        raise Unavailable("hashing_failed") from error

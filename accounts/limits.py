@@ -1,7 +1,7 @@
 """How often what may be tried. Each policy counts by what its name says, on its own.
 
-The numbers are those of the security requirements, section 0. Everything is counted for accounts
-that do not exist as well, or the limit itself would tell which do.
+Everything is counted for accounts that do not exist as well, or the limit itself would tell which
+do.
 """
 
 from datetime import timedelta
@@ -16,13 +16,13 @@ LOGIN_BY_NETWORK = Limit("login:network", 30, QUARTER)
 # From one that has: a budget of its own, which nobody elsewhere can use up.
 LOGIN_BY_DEVICE = Limit("login:device", 10, QUARTER)
 
-RESEND_PAUSE = Limit("resend:account:minute", 1, timedelta(seconds=60))
-RESEND_BY_ACCOUNT = Limit("resend:account:day", 5, DAY)
-RESEND_BY_NETWORK = Limit("resend:network", 10, HOUR)
+CONFIRMATION_PAUSE = Limit("confirmation:account:minute", 1, timedelta(seconds=60))
+CONFIRMATION_BY_ACCOUNT = Limit("confirmation:account:day", 5, DAY)
+CONFIRMATION_BY_NETWORK = Limit("confirmation:network", 10, HOUR)
 
-FORGOT_BY_ACCOUNT = Limit("forgot:account", 3, QUARTER)
-FORGOT_BY_ACCOUNT_HOURLY = Limit("forgot:account:hour", 5, HOUR)
-FORGOT_BY_NETWORK = Limit("forgot:network", 10, HOUR)
+PASSWORD_RESET_BY_ACCOUNT = Limit("password-reset:account", 3, QUARTER)
+PASSWORD_RESET_BY_ACCOUNT_HOURLY = Limit("password-reset:account:hour", 5, HOUR)
+PASSWORD_RESET_BY_NETWORK = Limit("password-reset:network", 10, HOUR)
 
 BAD_TOKEN_BY_NETWORK = Limit("bad-token:network", 20, HOUR)
 USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minutes=5))

@@ -4,5 +4,5 @@ from accounts.services import members
 
 
 @shared_task
-def remove_unconfirmed() -> None:
-    members.remove_unconfirmed()
+def prune_unconfirmed() -> None:
+    members.prune_unconfirmed()

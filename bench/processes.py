@@ -44,6 +44,9 @@ class Machine:
             "LANG": "C.UTF-8",
             "BENCH_FOLDER": str(folder),
             "BENCH_REDIS": str(self.redis.socket),
+            "DJANGO_SETTINGS_MODULE": "bottomline.settings",
+            "SECRET_KEY": "the bench's own secret key, which is long enough for every check",
+            "SITE_URL": "http://localhost",
         }
 
     def redis_trips(self, target: Target, tries: int = 5) -> int:
@@ -118,7 +121,7 @@ class PythonSite(Site):
         command = [
             *self.machine.pinned,
             *f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1".split(),
-            *f"--port {self.port} --workers 1 --blocking-threads 4 --backpressure 64".split(),
+            *f"--port {self.port} --workers 1 --blocking-threads 96 --backpressure 128".split(),
             *f"--log-level warning {self.module}:application".split(),
         ]
         self.run(command, log=self.log, cwd=ROOT, env=self.environment)

@@ -2,13 +2,18 @@
 
 from typing import Any
 
-from django.contrib import admin, auth
+from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
+
+
+class TemporaryRedirect(HttpResponseRedirect):
+    status_code = 307  # with the same method and body (RFC 9110, 15.4.8)
+
 
 CLOSED = {"password_change", "password_change_done"}
 
@@ -28,8 +33,8 @@ class Site(admin.AdminSite):
         return redirect_to_login(request.GET.get("next", "/admin/"), "/login/")
 
     def logout(self, request: HttpRequest, extra_context: object = None) -> Any:
-        auth.logout(request)
-        return redirect("/login/")
+        """On to our own, method and form and all, so there is one way to log out."""
+        return TemporaryRedirect("/logout/")
 
     def get_urls(self) -> list:
         return [url for url in super().get_urls() if getattr(url, "name", None) not in CLOSED]

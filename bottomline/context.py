@@ -3,4 +3,7 @@ from django.http import HttpRequest
 
 
 def site(request: HttpRequest) -> dict[str, str]:
-    return {"site_name": settings.SITE_NAME, "support_url": settings.SUPPORT_URL}
+    return {
+        "support_url": settings.SUPPORT_URL,
+        "mailbox_url": "/dev/mailbox/" if settings.DEBUG else "",
+    }

@@ -1,5 +1,12 @@
 """Refusals every part of the project may raise; `bottomline.middleware` words them once."""
 
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
+
+# What clients raise when a server is away: django-redis lets some of the socket's own through.
+REDIS_AWAY = (RedisError, OSError)
+DATABASE_AWAY = (OperationalError, InterfaceError)
+
 
 class Unavailable(Exception):
     """Something we need is away or full: 503, and when to come back."""

@@ -92,7 +92,7 @@ def _processes(port: int, environment: dict[str, str], *, reload: bool) -> dict[
     celery = f"{BIN}/celery --quiet --app bottomline"
     granian = (
         f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {port} "
-        "--workers 1 --blocking-threads 4 --backpressure 64 --workers-kill-timeout 5 "
+        "--workers 1 --blocking-threads 96 --backpressure 128 --workers-kill-timeout 5 "
         "--respawn-failed-workers --http1-header-read-timeout 5000 --log-level warning "
         + ("--reload " if reload else "")
         + "bottomline.wsgi:application"

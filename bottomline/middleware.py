@@ -4,16 +4,14 @@ import logging
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from redis.exceptions import RedisError
 
-from bottomline.errors import TooManyAttempts, Unavailable
+from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
 from bottomline.responses import error_page, unavailable
 
 log = logging.getLogger(__name__)
 
-# The whole set of security-requirements.md, section 0, but for what Django's own middleware adds.
+# Every header our answers carry, but for what Django's own middleware adds.
 HEADERS = {
     "Content-Security-Policy": settings.CONTENT_SECURITY_POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -97,19 +95,18 @@ class LoginRequired(LoginRequiredMiddleware):
 
 def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """The page for what a service raised; None where it is no refusal but a fault."""
-    match error:
-        case TooManyAttempts():
-            log.warning("limit.exceeded", extra={"view": _view_name(request)})
-            return error_page(request, 429, retry_after=error.retry_after)
-        case Unavailable():
-            log.warning("unavailable", extra={"reason": error.reason})
-            return unavailable(request, error.retry_after)
-        case RedisError() | ConnectionError() | TimeoutError():
-            log.error("redis.away", extra={"error": type(error).__name__})
-            return unavailable(request)
-        case OperationalError() | InterfaceError():
-            log.error("database.away", extra={"error": type(error).__name__})
-            return unavailable(request)
+    if isinstance(error, TooManyAttempts):
+        log.warning("limit.exceeded", extra={"view": _view_name(request)})
+        return error_page(request, 429, retry_after=error.retry_after)
+    if isinstance(error, Unavailable):
+        log.warning("unavailable", extra={"reason": error.reason})
+        return unavailable(request, error.retry_after)
+    if isinstance(error, DATABASE_AWAY):
+        log.error("database.away", extra={"error": type(error).__name__})
+        return unavailable(request)
+    if isinstance(error, REDIS_AWAY):
+        log.error("redis.away", extra={"error": type(error).__name__})
+        return unavailable(request)
     return None
 
 

@@ -1,9 +1,10 @@
-"""Every setting, in sections. The environment is read here and nowhere else.
+"""Every setting, in sections. The environment is read here; `make run` fills in what is missing.
 
 Each name may also be given as NAME_FILE, the path of a file that holds the value.
 The defaults are those of production: without a secret key or a public address nothing starts.
 """
 
+import os
 import re
 from datetime import timedelta
 from email.utils import parseaddr
@@ -128,13 +129,13 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES = {
     "default": {
         **env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'bottomline.sqlite3'}"),
-        "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }
 }
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # IMMEDIATE: a transaction that reads and then writes takes the lock first, instead of failing
     # half-way. FULL: a spent invite stays spent when the power goes.
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
     database_options: dict[str, Any] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 10,
@@ -144,6 +145,9 @@ else:
     # Nothing may wait for ever: neither for a connection, nor a statement, nor a lock. A URL's own
     # ?options= comes instead, as a long migration needs.
     database_options = {
+        # Fewer connections than the web server has threads. Whoever finds none in a second is told
+        # to come back; and a pool that gives up early finds a database that is back at once.
+        "pool": {"min_size": 0, "max_size": 8, "timeout": 1, "reconnect_timeout": 2},
         "connect_timeout": 2,
         "options": "-c statement_timeout=5000 -c lock_timeout=2000",
     }
@@ -233,6 +237,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.password_validation.ContextValidator"},
     {"NAME": "accounts.password_validation.GuessableValidator"},
 ]
+# As many hashes at once as there are cores for this process. Granian reads the same variable.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+HASHES_AT_ONCE = max(1, CORES // env.int("GRANIAN_WORKERS", default=1))
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
 
@@ -311,7 +318,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": OUTBOX_SWEEP_EVERY.total_seconds()},
     },
     "remove accounts nobody confirmed": {
-        "task": "accounts.tasks.remove_unconfirmed",
+        "task": "accounts.tasks.prune_unconfirmed",
         "schedule": timedelta(hours=1),
         "options": {"expires": 3600},
     },

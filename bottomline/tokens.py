@@ -32,6 +32,14 @@ def make(purpose: str, public_id: UUID) -> str:
     return urlsafe_b64encode(public_id.bytes + tag).rstrip(b"=").decode()
 
 
+def find(purpose: str, token: str) -> UUID | None:
+    """The row a token names, or None for anything we did not make."""
+    try:
+        return read(purpose, token)
+    except BadToken:
+        return None
+
+
 def read(purpose: str, token: str) -> UUID:
     """The row a token names. Raises BadToken for anything we did not make, without a query."""
     if len(token) != LENGTH or not token.isascii():

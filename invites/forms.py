@@ -5,9 +5,10 @@ from typing import Any
 from django import forms
 
 from accounts.forms import EmailField, PasswordField, UsernameField
-from invites.models import LIFETIME, MOST_USES, NOTE_LENGTH
+from bottomline import tokens
+from invites.models import LABEL_LENGTH, LIFETIME, MOST_USES, NOTE_LENGTH
 
-TOKEN = re.compile(r"[\w-]{43}")
+TOKEN = re.compile(rf"[\w-]{{{tokens.LENGTH}}}")
 MOST_DAYS = 90
 
 
@@ -36,8 +37,8 @@ class CodeForm(forms.Form):
         found = TOKEN.search(pasted.partition("/invite/")[2] or pasted)
         if not found:
             raise forms.ValidationError(
-                "That is not an invite code. It has 43 letters and digits; copy it, or the whole "
-                "link, from the message you were sent."
+                "That is not an invite code. It has 43 characters: letters, digits, - and _. Copy "
+                "it, or the whole link, from the message you were sent."
             )
         return found[0]
 
@@ -58,7 +59,7 @@ class InviteForm(forms.Form):
     )
     label = forms.CharField(
         required=False,
-        max_length=60,
+        max_length=LABEL_LENGTH,
         help_text="For your own eyes, to remember who it was for.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

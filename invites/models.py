@@ -5,11 +5,13 @@ from django.db import models
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
+from accounts.addresses import EMAIL_LENGTH
 from accounts.models import User
 from bottomline import tokens
 
 PURPOSE = "invite"
 LIFETIME = timedelta(days=7)
+LABEL_LENGTH = 60
 NOTE_LENGTH = 100
 MOST_USES = 1000
 
@@ -30,9 +32,8 @@ class InviteQuerySet(models.QuerySet["Invite"]):
 
     def find(self, token: str) -> "Invite | None":
         """The redeemable invite a link carries; looking spends nothing."""
-        try:
-            public_id = tokens.read(PURPOSE, token)
-        except tokens.BadToken:
+        public_id = tokens.find(PURPOSE, token)
+        if public_id is None:
             return None
         return self.redeemable().select_related("issuer").filter(public_id=public_id).first()
 
@@ -42,11 +43,8 @@ class InviteQuerySet(models.QuerySet["Invite"]):
         The row is locked before its redemptions are counted, or two could count the same. SQLite
         has no row locks; there our transactions take the write lock when they begin.
         """
-        try:
-            public_id = tokens.read(PURPOSE, token)
-        except tokens.BadToken:
-            return None
-        if not self.select_for_update().filter(public_id=public_id).first():
+        public_id = tokens.find(PURPOSE, token)
+        if public_id is None or not self.select_for_update().filter(public_id=public_id).first():
             return None
         return self.find(token)
 
@@ -58,10 +56,12 @@ class Invite(models.Model):
 
     public_id = models.UUIDField(unique=True, default=tokens.new_public_id, editable=False)
     issuer = models.ForeignKey(
-        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="invites"
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="invites"
     )
-    email = models.CharField("for this address only", max_length=254, blank=True)
-    label = models.CharField(max_length=60, blank=True, help_text="For the inviter's own eyes.")
+    email = models.CharField("for this address only", max_length=EMAIL_LENGTH, blank=True)
+    label = models.CharField(
+        max_length=LABEL_LENGTH, blank=True, help_text="For the inviter's own eyes."
+    )
     note = models.CharField(
         max_length=NOTE_LENGTH, blank=True, help_text="Shown to the person invited."
     )
@@ -114,6 +114,8 @@ class Invite(models.Model):
             return "revoked"
         if not self.uses_left:
             return "used"
+        if self.issuer and self.issuer.is_blocked:
+            return "closed"
         return "open" if timezone.now() < self.expires_at else "expired"
 
     @property

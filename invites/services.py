@@ -107,13 +107,16 @@ def _redeem_once(token: str, email: str, username: str, password_hash: str) -> t
         account_emails.already_member(user)
         return "known_address", user
     if user is not None:
-        members.start_over(user, username=username, password_hash=password_hash)
-    else:
-        user = members.create(
-            email=email, username=username, password_hash=password_hash, staff=invite.grants_staff
-        )
-        Redemption.objects.create(invite=invite, user=user)
-    account_emails.confirm_email(Token.objects.issue(user, Purpose.CONFIRM_EMAIL))
+        # The other invite has its use back, and what it granted does not pass to this one's holder.
+        Redemption.objects.filter(user=user).delete()
+    user = members.sign_up(
+        user or User(email=email),
+        username=username,
+        password_hash=password_hash,
+        staff=invite.grants_staff,
+    )
+    Redemption.objects.create(invite=invite, user=user)
+    account_emails.confirm_email(Token.objects.issue(user, Purpose.EMAIL_CONFIRMATION))
     return "done", user
 
 

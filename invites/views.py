@@ -1,4 +1,3 @@
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -82,11 +81,11 @@ def mine(request: MemberRequest) -> HttpResponse:
         services.issue(issuer=request.user, **form.to_invite())
         messages.success(request, "Your invite is ready. Copy its link and pass it on.")
         return redirect("invites:mine")
-    invites = Invite.objects.with_redemptions().filter(issuer=request.user)
+    invites = Invite.objects.filter(issuer=request.user).with_redemptions().select_related("issuer")
     shown = Paginator(invites.order_by("-created_at", "-pk"), PER_PAGE).get_page(
         request.GET.get("page")
     )
-    context = {"form": form, "invites": shown.object_list, "page": shown, "nav": "invites"}
+    context = {"form": form, "invites": shown.object_list, "page": shown}
     status = 422 if form.is_bound else 200
     return render(request, "invites/mine.html", context, status=status)
 
@@ -99,5 +98,4 @@ def revoke(request: MemberRequest, public_id: str) -> HttpResponse:
 
 
 def _check_email(request: HttpRequest, email: str) -> HttpResponse:
-    context = {"email": email, "mailbox_url": "/dev/mailbox/" if settings.DEBUG else ""}
-    return render(request, "invites/check_email.html", context)
+    return render(request, "invites/check_email.html", {"email": email})

@@ -1,7 +1,7 @@
+from accounts.forms.email_confirmation import ResendForm
 from accounts.forms.fields import EmailField, PasswordField, UsernameField
 from accounts.forms.login import LoginForm
 from accounts.forms.password_reset import ForgotForm, NewPasswordForm
-from accounts.forms.resend import ResendForm
 
 __all__ = [
     "EmailField",

@@ -15,9 +15,6 @@ from bottomline.tokens import new_public_id
 class UserManager(BaseUserManager["User"]):
     """Finds people. They are made by redeeming an invite: see invites.services."""
 
-    def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=username)
-
 
 class User(AbstractBaseUser, PermissionsMixin):
     """A person with an account, confirmed or not yet."""

@@ -40,7 +40,7 @@ def authenticate(email: str, password: str, *, caller: Caller) -> User:
     _spend(email, caller)
     user = User.objects.filter(email=email).first()
     is_correct, is_outdated = verify_password(password, user.password if user else NO_PASSWORD)
-    if user is None or not is_correct or not user.is_confirmed:
+    if user is None or not is_correct:
         record("login.refused", caller=caller, user=user and user.pk, reason=BadCredentials.reason)
         raise BadCredentials
     if is_outdated:
@@ -57,6 +57,7 @@ def complete(
     whoever it belonged to before (ASVS 7.2.4).
     """
     if not user.is_confirmed:
+        record("login.refused", caller=caller, user=user.pk, reason="unconfirmed")
         raise BadCredentials
     if user.blocked_until and user.is_blocked:
         record("login.refused", caller=caller, user=user.pk, reason=AccountBlocked.reason)

@@ -27,38 +27,30 @@ def hash_password(password: str, owner: User) -> str:
     return make_password(password)
 
 
-def create(*, email: str, username: str, password_hash: str, staff: bool = False) -> User:
-    """A new, unconfirmed account. Raises IntegrityError where the address or name is taken."""
-    user = User(
-        email=email,
-        password=password_hash,
-        display_name=username,
-        is_staff=staff,
-        is_superuser=staff,
-    )
-    user.name(username)
-    user.save(force_insert=True)
-    return user
+def sign_up(user: User, *, username: str, password_hash: str, staff: bool) -> User:
+    """Make an account, or let the newest sign-up have one that nobody confirmed.
 
-
-def start_over(user: User, *, username: str, password_hash: str) -> None:
-    """Give an account nobody confirmed the name and password of the newest sign-up.
-
-    Whoever signed up first may not own the address; if they kept their password in it, the owner
-    would confirm an account that a stranger can enter.
+    Whoever signed up before may not own the address; if anything of theirs stayed, the owner would
+    confirm an account that a stranger can enter. Raises IntegrityError where the address or the
+    name is taken.
     """
     user.name(username)
     user.display_name, user.password = username, password_hash
-    user.save(update_fields=["username", "username_key", "display_name", "password"])
+    user.is_staff = user.is_superuser = staff
+    user.created_at = timezone.now()
+    user.save()
+    return user
 
 
+@transaction.atomic
 def set_standing(user: User, *, is_staff: bool, is_superuser: bool) -> None:
-    """Change what a member may do; it holds on their next request."""
-    User.objects.filter(pk=user.pk).update(is_staff=is_staff, is_superuser=is_superuser)
+    """Change what a member may do. Their sessions end: staff have shorter ones."""
     user.is_staff, user.is_superuser = is_staff, is_superuser
-    transaction.on_commit(lambda: sessions.refresh(user), robust=True)
+    user.save(update_fields=["is_staff", "is_superuser"])
+    sessions.end_all(user)
 
 
+@transaction.atomic
 def block(user: User, *, until: datetime | None) -> None:
     """Keep somebody out until then, from their next request on; None lets them in again."""
     user.blocked_until = until
@@ -67,18 +59,18 @@ def block(user: User, *, until: datetime | None) -> None:
         sessions.end_all(user)
 
 
-def remove_unconfirmed() -> int:
+def prune_unconfirmed() -> int:
     """Delete accounts whose address was never confirmed; returns how many.
 
     Their redemption goes with them, and so the invite is good again.
     """
-    old = timezone.now() - UNCONFIRMED_FOR
-    # Staff may have been confirmed out of band; a row with sessions never exists unconfirmed.
-    return sum(
-        User.objects.filter(pk=pk, email_confirmed_at=None).delete()[1].get("accounts.User", 0)
-        for pk in list(
-            User.objects.filter(email_confirmed_at=None, created_at__lt=old).values_list(
-                "pk", flat=True
-            )
-        )
-    )
+    unconfirmed = User.objects.filter(email_confirmed_at=None)
+    old = unconfirmed.filter(created_at__lt=timezone.now() - UNCONFIRMED_FOR)
+    pruned = 0
+    for pk in list(old.values_list("pk", flat=True)):
+        with transaction.atomic():  # under the lock that confirming takes, or it could come between
+            user = unconfirmed.select_for_update().filter(pk=pk).first()
+            if user:
+                user.delete()
+                pruned += 1
+    return pruned

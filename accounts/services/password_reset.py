@@ -4,10 +4,9 @@ from django.db import transaction
 
 from accounts import emails, limits
 from accounts.addresses import canonical_email
-from accounts.errors import TokenUnusable
 from accounts.events import record
 from accounts.models import Purpose, Token, User
-from accounts.services import members, sessions
+from accounts.services import links, members, sessions
 from bottomline.caller import Caller
 from bottomline.errors import TooManyAttempts
 from bottomline.limits import spend
@@ -20,21 +19,24 @@ def request(email: str, *, caller: Caller) -> None:
     address nothing is sent and nothing is said.
     """
     email = canonical_email(email)
-    spend((limits.FORGOT_BY_NETWORK, caller.network))
+    spend((limits.PASSWORD_RESET_BY_NETWORK, caller.network))
     try:
-        spend((limits.FORGOT_BY_ACCOUNT, email), (limits.FORGOT_BY_ACCOUNT_HOURLY, email))
+        spend(
+            (limits.PASSWORD_RESET_BY_ACCOUNT, email),
+            (limits.PASSWORD_RESET_BY_ACCOUNT_HOURLY, email),
+        )
     except TooManyAttempts:
         return
     user = User.objects.filter(email=email).first()
     with transaction.atomic():
         # The worker sees whether there is anybody; here every address costs the same.
         emails.reset_password(user.pk if user else emails.nobody())
-    record("reset.requested", caller=caller, user=user and user.pk)
+    record("password_reset.requested", caller=caller, user=user and user.pk)
 
 
-def find(token: str) -> Token | None:
-    """The token a link carries if it could be used now; looking spends nothing."""
-    return Token.objects.find(token, Purpose.RESET_PASSWORD)
+def open_link(token: str, *, caller: Caller) -> Token:
+    """The token a link carries; opening spends nothing. Raises TokenUnusable, TooManyAttempts."""
+    return links.open_link(token, Purpose.PASSWORD_RESET, caller=caller)
 
 
 def finish(token: str, password: str, *, caller: Caller) -> User:
@@ -43,20 +45,16 @@ def finish(token: str, password: str, *, caller: Caller) -> User:
     Logs nobody in (OWASP Forgot Password). Raises TokenUnusable, TooManyAttempts, and
     WeakPassword, which leaves the link good.
     """
-    try:
-        row = Token.objects.get_usable(token, Purpose.RESET_PASSWORD)
-        password_hash = members.hash_password(password, row.user)
-        with transaction.atomic():
-            user = User.objects.select_for_update().get(pk=row.user_id)
-            row.consume()
-            user.password = password_hash
-            user.save(update_fields=["password"])
-            user.tokens.exclude(pk=row.pk).delete()
-            sessions.end_all(user)
-            emails.password_changed(user)
-    except TokenUnusable:
-        spend((limits.BAD_TOKEN_BY_NETWORK, caller.network))
-        record("reset.refused", caller=caller, reason=TokenUnusable.reason)
-        raise
-    record("reset.done", caller=caller, user=user.pk)
+    row = open_link(token, caller=caller)
+    password_hash = members.hash_password(password, row.user)
+    with transaction.atomic():
+        # The user before the token, as everything that takes both does.
+        user = User.objects.select_for_update().get(pk=row.user_id)
+        row.consume()
+        user.password = password_hash
+        user.save(update_fields=["password"])
+        user.tokens.exclude(pk=row.pk).delete()
+        sessions.end_all(user)
+        emails.password_changed(user)
+    record("password_reset.done", caller=caller, user=user.pk)
     return user

@@ -20,6 +20,6 @@ def end_all(user: User) -> None:
 
 
 def refresh(user: User) -> None:
-    """Show a changed member to all of their sessions."""
+    """Show a changed member to all of their sessions, on the next request of each."""
     fresh = User.objects.get(pk=user.pk)
     index.refresh(fresh.pk, fresh.snapshot())

@@ -175,16 +175,16 @@ def test_an_account_nobody_confirmed_goes_after_a_week_and_gives_the_invite_back
     assert not Invite.objects.redeemable().filter(pk=invite.pk).exists()
     Invite.objects.filter(pk=invite.pk).update(expires_at=timezone.now() + timedelta(days=30))
     with time_machine.travel(timezone.now() + timedelta(days=6, hours=23)):
-        assert members.remove_unconfirmed() == 0
+        assert members.prune_unconfirmed() == 0
     with time_machine.travel(timezone.now() + timedelta(days=7, seconds=1)):
-        assert members.remove_unconfirmed() == 1
+        assert members.prune_unconfirmed() == 1
         assert Invite.objects.redeemable().filter(pk=invite.pk).exists()
     assert not User.objects.filter(email=CAROL.email).exists()
 
 
 def test_a_member_is_never_removed_as_unconfirmed(alice: Person):
     with time_machine.travel(timezone.now() + timedelta(days=400)):
-        assert members.remove_unconfirmed() == 0
+        assert members.prune_unconfirmed() == 0
     assert alice.user
 
 
@@ -192,7 +192,7 @@ def test_a_new_sign_up_ends_the_links_of_the_one_before(client: Visitor, link: s
     later = Person(CAROL.email, "carola", "kettle sand plum orbit eight")
     sign_up(Visitor(), invites.issue(), later)
 
-    assert Token.objects.filter(purpose=Purpose.CONFIRM_EMAIL).count() == 1
+    assert Token.objects.filter(purpose=Purpose.EMAIL_CONFIRMATION).count() == 1
     assert client.get(link).status_code == 410
     confirm(client, inbox.link_to(CAROL.email))
     log_in(client, later)

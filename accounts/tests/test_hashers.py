@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore
+from time import monotonic
 
 import pytest
 from django.contrib.auth.hashers import check_password, get_hasher, make_password
@@ -28,16 +31,27 @@ def test_a_password_is_compared_to_the_letter():
     assert not check_password(" plum orbit kettle ", kept)
 
 
-def test_a_hash_that_finds_no_place_is_refused_in_time_and_not_taken_for_a_mismatch():
+@contextmanager
+def taken(places: BoundedSemaphore, number: int) -> Iterator[None]:
+    for _ in range(number):
+        places.acquire()
+    try:
+        yield
+    finally:
+        for _ in range(number):
+            places.release()
+
+
+def test_a_hash_that_finds_no_thread_is_refused_in_time_and_not_taken_for_a_mismatch():
     kept = make_password(PASSWORD)
+    free = threading.Event()
     for _ in range(AT_ONCE):
-        hashers._places.acquire()
+        hashers._threads.submit(free.wait, 30)
     try:
         with pytest.raises(Unavailable):
             check_password(PASSWORD, kept)
     finally:
-        for _ in range(AT_ONCE):
-            hashers._places.release()
+        free.set()
     assert check_password(PASSWORD, kept)
 
 
@@ -45,16 +59,21 @@ def test_a_hash_that_finds_no_place_is_refused_in_time_and_not_taken_for_a_misma
 def test_a_busy_bulkhead_is_answered_503_and_counts_as_no_wrong_password(
     client: Visitor, alice: Person
 ):
-    for _ in range(AT_ONCE):
-        hashers._places.acquire()
-    try:
-        response = client.post("/login/", {"email": alice.email, "password": alice.password})
-    finally:
-        for _ in range(AT_ONCE):
-            hashers._places.release()
-    assert response.status_code == 503
-    assert response["Retry-After"]
+    attempt = {"email": alice.email, "password": alice.password}
+    with taken(hashers._admitted, hashers.ADMITTED):
+        for _ in range(12):
+            response = client.post("/login/", attempt)
+            assert response.status_code == 503
+            assert response["Retry-After"] == "2"
+        assert client.get("/login/").status_code == 200
     log_in(client, alice)
+
+
+def test_whoever_finds_too_many_waiting_is_told_at_once(client: Visitor, db: None):
+    with taken(hashers._admitted, hashers.ADMITTED), taken(hashers._waiting, hashers.WAITING):
+        began = monotonic()
+        assert client.post("/login/", {"email": "a@x.org", "password": "x"}).status_code == 503
+        assert monotonic() - began < hashers.LONGEST_WAIT
 
 
 def test_no_more_hash_at_once_than_there_are_cores():

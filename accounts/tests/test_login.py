@@ -9,7 +9,6 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.services import members
-from bottomline.outbox.models import OutboxMessage
 from bottomline.sessions import cookie
 from bottomline.sessions.redis import client as redis
 from bottomline.sessions.redis import digest_of, session_key
@@ -281,8 +280,12 @@ def test_becoming_staff_and_ceasing_to_be_holds_on_the_next_request(
     blank = {"blocked_until_0": "", "blocked_until_1": ""}
 
     client.post(change, {**blank, "is_staff": "on", "is_superuser": "on"})
+    assert member.get("/session/").status_code == 401  # a member's session is longer than staff's
+    log_in(member, alice)
     assert member.get("/admin/").status_code == 200
     client.post(change, blank)
+    assert member.get("/session/").status_code == 401
+    log_in(member, alice)
     assert member.get("/admin/", follow=True).status_code == 403
 
 
@@ -313,19 +316,21 @@ def test_an_owner_issues_and_revokes_invites_in_the_admin(client: Visitor, olivi
     assert invite.link not in shown
 
 
-def test_dead_letters_are_retried_in_the_admin(client: Visitor, olivia: Person, inbox):
-    dead = OutboxMessage.objects.filter(status="sent").latest("created_at")
-    OutboxMessage.objects.filter(pk=dead.pk).update(status="dead", sent_at=None, attempts=12)
+@pytest.mark.asvs("7.4.4")
+def test_the_admin_logs_out_by_our_own_way_and_never_on_get(client: Visitor, olivia: Person):
     log_in(client, olivia)
-    page = client.get("/admin/outbox/outboxmessage/?status__exact=dead").content.decode()
-    assert page.count(olivia.email) <= 1  # who is logged in, above the list
+    assert client.get("/admin/logout/", follow=True).status_code == 405
+    assert client.get("/session/").status_code == 200
+    assert client.post("/admin/logout/", follow=True).status_code == 200
+    assert client.get("/session/").status_code == 401
 
-    client.post(
-        "/admin/outbox/outboxmessage/",
-        {"action": "retry_dead", "_selected_action": [str(dead.pk)]},
-    )
-    dead.refresh_from_db()
-    assert (dead.status, dead.attempts) == ("pending", 0)
+
+def test_a_member_cannot_be_deleted_in_the_admin(client: Visitor, olivia: Person, alice: Person):
+    """It would reopen the invite they came by: a banned person could come back on the old link."""
+    log_in(client, olivia)
+    path = f"/admin/accounts/user/{alice.user.pk}/delete/"
+    assert client.post(path, {"post": "yes"}).status_code == 403
+    assert alice.user
 
 
 @pytest.mark.parametrize("model", ["accounts/user", "invites/invite", "outbox/outboxmessage"])

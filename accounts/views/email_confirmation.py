@@ -18,8 +18,9 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
     carried = request.GET.get("confirmation", "")
     if not carried:
         return redirect("invites:enter_code")
-    token = email_confirmation.find(carried)
-    if token is None:
+    try:
+        token = email_confirmation.open_link(carried, caller=caller_of(request))
+    except TokenUnusable:
         return _failed(request)
     context = {"token": carried, "username": token.user.username}
     return render(request, "accounts/email_confirmation/confirm.html", context)

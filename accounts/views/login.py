@@ -10,7 +10,7 @@ from accounts.forms import LoginForm
 from accounts.models import User
 from accounts.redirects import next_url, requested_next
 from accounts.services import devices, login
-from bottomline.caller import caller_of
+from bottomline.caller import Caller, caller_of
 from bottomline.forms import posted
 from bottomline.sessions.request import Request
 
@@ -35,11 +35,10 @@ def log_in(request: Request) -> HttpResponse:
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
         except AccountBlocked as refusal:
-            return render(
-                request, "accounts/login/locked.html", {"until": refusal.until}, status=423
-            )
+            blocked = {"until": refusal.until}
+            return render(request, "accounts/login/blocked.html", blocked, status=423)
         else:
-            return _logged_in(request, user)
+            return _logged_in(request, user, caller)
     context = {"form": form, "next": requested_next(request)}
     status = 422 if form.is_bound else 200
     return render(request, "accounts/login/login.html", context, status=status)
@@ -58,10 +57,10 @@ def log_out(request: Request) -> HttpResponse:
     return response
 
 
-def _logged_in(request: Request, user: User) -> HttpResponse:
+def _logged_in(request: Request, user: User, caller: Caller) -> HttpResponse:
     """On to where they were going, on a device that is known from now on."""
     response = redirect(next_url(request))
-    if devices.known_device(request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""), user.email):
+    if devices.known_device(caller.device_cookie, user.email):
         return response
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,

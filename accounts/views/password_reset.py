@@ -28,12 +28,12 @@ def forgot(request: HttpRequest) -> HttpResponse:
 @link_page
 def choose(request: HttpRequest, token: str) -> HttpResponse:
     """Where the mailed link lands: the form itself, with no session and no redirect behind it."""
-    row = password_reset.find(token)
+    caller = caller_of(request)
     form = NewPasswordForm(posted(request))
     try:
-        if row is None or form.is_valid():
-            # Without a row the service counts the attempt and refuses.
-            password_reset.finish(token, form.data.get("password", ""), caller=caller_of(request))
+        row = password_reset.open_link(token, caller=caller)
+        if form.is_valid():
+            password_reset.finish(token, form.cleaned_data["password"], caller=caller)
             messages.success(request, "Your password is changed. Log in with the new one.")
             return redirect("accounts:login")
     except TokenUnusable:
@@ -41,5 +41,5 @@ def choose(request: HttpRequest, token: str) -> HttpResponse:
     except WeakPassword as refusal:
         form.add_error("password", refusal.message)
     status = 422 if form.is_bound else 200
-    context = {"form": form, "username": row.user.username if row else ""}
+    context = {"form": form, "username": row.user.username}
     return render(request, "accounts/password_reset/choose.html", context, status=status)

@@ -5,8 +5,8 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisError
 
+from bottomline.errors import REDIS_AWAY
 from bottomline.sessions.redis import client
 
 
@@ -23,7 +23,7 @@ def ready(request: HttpRequest) -> HttpResponse:
         client().ping()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except (RedisError, OSError, DatabaseError):
+    except (*REDIS_AWAY, DatabaseError):
         response = JsonResponse({"status": "unavailable"}, status=503)
         response["Retry-After"] = "5"
         return response

@@ -44,7 +44,6 @@ def compose(message: OutboxMessage) -> Mail | None:
 def render(mail: Mail, message: OutboxMessage) -> EmailMultiAlternatives:
     """The mail as it goes out: text first, one recipient, the same Message-ID on every attempt."""
     context = {
-        "site_name": settings.SITE_NAME,
         "site_url": settings.SITE_URL,
         "support_url": settings.SUPPORT_URL,
         **mail.context,

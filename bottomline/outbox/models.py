@@ -84,11 +84,10 @@ class OutboxMessage(models.Model):
 
     def finish(self, status: str, *, error: str = "") -> bool:
         """Close the message; False if the lease was lost and another worker has it."""
-        now = timezone.now()
         return self._release(
             status=status,
             last_error=error,
-            sent_at=now if status == self.Status.SENT else None,
+            sent_at=timezone.now() if status == self.Status.SENT else None,
         )
 
     def postpone(self, *, error: str, counts: bool = True) -> bool:

@@ -14,8 +14,8 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http.cookie import parse_cookie
 from django.utils import timezone
-from redis.exceptions import RedisError
 
+from bottomline.errors import REDIS_AWAY
 from bottomline.middleware import HEADERS
 from bottomline.sessions import cookie
 from bottomline.sessions.store import is_fresh, read
@@ -33,6 +33,9 @@ class Gate:
         self.headers = [*HEADERS.items(), *_django_headers()]
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if "charset" in environ.get("CONTENT_TYPE", "") and environ.get("QUERY_STRING"):
+            # Django would decode the query by it, and with some fail before we are asked.
+            environ["CONTENT_TYPE"] = environ["CONTENT_TYPE"].partition(";")[0]
         if environ["PATH_INFO"] != "/session/" or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self.django(environ, start_response)
         found = self._answer(environ)
@@ -59,7 +62,7 @@ class Gate:
             return None  # Django also clears a dead cookie
         try:
             record = read(sid)
-        except (RedisError, OSError):
+        except REDIS_AWAY:
             return None
         now = timezone.now()
         if record is None or record.user is None or SESSION_KEY not in record.data:

@@ -1,6 +1,8 @@
 """Sessions and users on the request: lazily, and never taking an outage for a logout."""
 
 import logging
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -11,20 +13,22 @@ from django.contrib.auth import middleware as auth_middleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions import middleware as session_middleware
 from django.contrib.sessions.backends.base import UpdateError
-from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
-from redis.exceptions import RedisError
 
+from bottomline.errors import DATABASE_AWAY, REDIS_AWAY
 from bottomline.responses import unavailable
 from bottomline.sessions import cookie
 from bottomline.sessions.request import Request
 from bottomline.sessions.store import SessionStore
 
 log = logging.getLogger(__name__)
+
+# While the database is away not every request should find that out for itself.
+ASK_AGAIN_AFTER = timedelta(seconds=10)
 
 
 class SessionMiddleware(session_middleware.SessionMiddleware):
@@ -50,7 +54,7 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
                 # Logged out elsewhere while this request ran: it must not come back.
                 log.info("session.gone")
                 self._forget(response)
-            except (RedisError, OSError) as error:
+            except REDIS_AWAY as error:
                 log.error("redis.away", extra={"error": type(error).__name__})
                 return unavailable(request)
         elif settings.SESSION_COOKIE_NAME in request.COOKIES and session.session_key is None:
@@ -100,12 +104,14 @@ def _find_user(request: Request):
         return None
     user_model = auth.get_user_model()
     if session.has_fresh_snapshot(now):
-        return user_model.from_snapshot(session.snapshot)
+        with suppress(KeyError):  # a version before this one remembered less: as good as stale
+            return user_model.from_snapshot(session.snapshot)
     try:
         return _read_again(request)
-    except (OperationalError, InterfaceError):
-        # The database is away. Who is logged in stays so, from what Redis knows (design, 5).
+    except DATABASE_AWAY:
+        # The database is away. Who is logged in stays so, from what Redis knows.
         log.warning("session.snapshot_kept", extra={"reason": "database_away"})
+        session.believe_snapshot_until(now + ASK_AGAIN_AFTER)
         return user_model.from_snapshot(session.snapshot)
 
 

@@ -85,7 +85,7 @@ class SessionStore(SessionBase):
         """Write it. Raises CreateError where the key is taken, UpdateError where it is gone."""
         if self.session_key is None:
             return self.create()
-        data = self._get_session(no_load=must_create)
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # not in stubs
         if self.meta is None:
             self.meta = Meta.begin()
         if "_session_expiry" in data:
@@ -108,7 +108,7 @@ class SessionStore(SessionBase):
         Raises SessionInterrupted, answered 400, where somebody has ended it meanwhile: under
         another id it would come back.
         """
-        data, old = self._session, self.session_key
+        data, old = dict(self.items()), self.session_key
         if old and not self._end(old):
             self.forget()
             raise SessionInterrupted("The session was ended while this request ran.")
@@ -136,6 +136,11 @@ class SessionStore(SessionBase):
         """Whether the user was read recently enough to be believed without the database."""
         return self.snapshot is not None and is_fresh(self.snapshot, now)
 
+    def believe_snapshot_until(self, moment: datetime) -> None:
+        """Put off reading the user again, because that is not possible now."""
+        assert self.snapshot is not None
+        self.write_snapshot(self.snapshot | {"read_at": (moment - FRESH_FOR).timestamp()})
+
     def write_snapshot(self, snapshot: dict[str, Any]) -> bool:
         """Keep a newly read user; False if the session ended meanwhile."""
         self.snapshot = snapshot
@@ -161,7 +166,7 @@ class SessionStore(SessionBase):
         digest = digest_of(self.session_key)
         flat = [part for pair in fields.items() for part in pair]
         keys = [session_key(digest)]
-        args = [mode, int(self.meta.ends.timestamp() * 1000), len(flat), *flat]
+        args: list[Any] = [mode, int(self.meta.ends.timestamp() * 1000), len(flat), *flat]
         if self.is_new and self.snapshot is not None:
             keys.append(index_key(self.snapshot["id"]))
             args += [

@@ -127,7 +127,7 @@ class Stack:
     def start_web(self) -> None:
         command = (
             f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {self.port} "
-            f"--workers {self.web_processes} --blocking-threads 4 --backpressure 64 "
+            f"--workers {self.web_processes} --blocking-threads 96 --backpressure 128 "
             "--workers-kill-timeout 5 --respawn-failed-workers bottomline.wsgi:application"
         )
         self._run(self.web, command, "web")

@@ -40,6 +40,7 @@ PRIVATE = {"Cache-Control": "no-store, private"}
 NO_ROW = UUID("6f1c2a7e-90d4-4b53-8a1e-0c2d3f4a5b6c")
 TOKEN = tokens.make("confirm_email", NO_ROW)
 INVITE = tokens.make("invite", NO_ROW)
+RESET = tokens.make("password_reset", NO_ROW)
 
 # Every route of ours that a visitor reaches, and the methods it takes.
 PUBLIC = {
@@ -53,6 +54,8 @@ PUBLIC = {
     "/confirmation/resend/": "GET, HEAD, POST",
     "/login/": "GET, HEAD, POST",
     "/logout/": "POST",
+    "/password/forgot/": "GET, HEAD, POST",
+    f"/password/reset/{RESET}/": "GET, HEAD, POST",
     "/health/live": "GET, HEAD",
     "/health/ready": "GET, HEAD",
     "/robots.txt": "GET, HEAD",
@@ -222,7 +225,10 @@ def test_a_fault_of_ours_is_a_page_with_the_whole_set_of_headers(tolerant: Visit
     assert differing(response, SECURITY | PRIVATE) == {}
 
 
-@pytest.mark.parametrize("path", [f"/invite/{INVITE}/", f"/invite/?confirmation={TOKEN}"])
+@pytest.mark.parametrize(
+    "path",
+    [f"/invite/{INVITE}/", f"/invite/?confirmation={TOKEN}", f"/password/reset/{RESET}/"],
+)
 def test_the_address_of_a_link_is_told_to_nobody(client: Visitor, db, path):
     response = client.get(path)
 

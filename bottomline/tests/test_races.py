@@ -25,7 +25,7 @@ MANY = 50
 def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Four web processes of four threads: what one of them locks for itself stops no other."""
+    """Four web processes: what one of them locks for itself stops no other."""
     folder = tmp_path_factory.mktemp("races")
     with Stack(folder, database=request.param, web_processes=4).up() as stack:
         yield stack

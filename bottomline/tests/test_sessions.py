@@ -511,6 +511,7 @@ def test_without_its_database_the_door_still_knows_who_is_logged_in(
         time_machine.travel(timezone.now() + 5 * MINUTE),
     ):
         connection.close()
+        connection.close_pool()
         patch.setitem(connection.settings_dict, "HOST", "127.0.0.1")
         patch.setitem(connection.settings_dict, "PORT", "1")  # nobody listens there
         answer, page = client.get("/session/"), client.get("/account/invites/")
@@ -519,6 +520,7 @@ def test_without_its_database_the_door_still_knows_who_is_logged_in(
         assert page["Retry-After"]
         assert NAME not in page.cookies
         connection.close()
+        connection.close_pool()
     assert is_in(client)
 
 

@@ -151,7 +151,7 @@ def test_a_forged_token_costs_no_query(django_assert_num_queries):
     with django_assert_num_queries(0):
         assert Invite.objects.find(forged) is None
         assert Invite.objects.lock(forged) is None
-        assert Token.objects.find(forged, Purpose.CONFIRM_EMAIL) is None
+        assert Token.objects.find(forged, Purpose.EMAIL_CONFIRMATION) is None
 
 
 @pytest.mark.django_db

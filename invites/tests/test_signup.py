@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.core.cache import cache
-from django.db import transaction
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -268,13 +268,38 @@ def test_a_member_who_opens_an_invite_is_told_so_and_spends_nothing(
     assert not Redemption.objects.filter(invite=invite).exists()
 
 
-def test_a_process_that_ends_in_the_middle_leaves_nothing(invite: Invite):
-    sid = transaction.savepoint()
-    services._redeem_once(path_of(invite).split("/")[2], CAROL.email, CAROL.username, "argon2$x")
-    assert OutboxMessage.objects.count() == 1
-    transaction.savepoint_rollback(sid)
+@pytest.mark.asvs("2.3.3")
+def test_a_sign_up_whose_mail_cannot_be_promised_leaves_nothing(client: Visitor, invite: Invite):
+    def refuse_the_outbox(execute, sql, params, many, context):
+        if sql.startswith('INSERT INTO "outbox'):
+            raise OperationalError("the database has gone")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse_the_outbox):
+        assert sign_up(client, invite, CAROL).status_code == 503
+
     assert not User.objects.exists()
     assert not OutboxMessage.objects.exists()
+    assert Invite.objects.redeemable().filter(pk=invite.pk).exists()
+
+
+@pytest.mark.asvs("8.2.3")
+def test_what_a_staff_invite_grants_does_not_pass_to_whoever_signs_up_next(
+    client: Visitor, invite: Invite, inbox: Inbox
+):
+    staff = services.issue(staff=True)
+    owner = Person("owner@example.org", "owner1", "only the owner knows it 9")
+    sign_up(Visitor(), staff, owner)
+    assert owner.user.is_superuser
+
+    sign_up(client, invite, Person(owner.email, "mallory", "mallory knows this one 4"))
+    assert not owner.user.is_staff
+    assert not owner.user.is_superuser
+    assert Invite.objects.redeemable().filter(pk=staff.pk).exists()
+
+    sign_up(client, staff, owner)
+    confirm(client, inbox.link_to(owner.email))
+    assert owner.user.is_superuser
     assert Invite.objects.redeemable().filter(pk=invite.pk).exists()
 
 
