@@ -1,5 +1,6 @@
 """The answers that any part of the project may have to give, as a page or as JSON."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
@@ -22,7 +23,7 @@ def error_page(
     if _wants_json(request):
         response = JsonResponse({"error": TITLES[status]}, status=status)
     else:
-        context = {"retry_after": retry_after}
+        context = {"wait": _in_words(retry_after), "support_url": settings.SUPPORT_URL}
         response = HttpResponse(
             render_to_string(template or f"{status}.html", context), status=status
         )
@@ -34,6 +35,14 @@ def error_page(
 def unavailable(request: HttpRequest, retry_after: int = 5) -> HttpResponse:
     """503: something we need is away. The session cookie stays untouched."""
     return error_page(request, 503, retry_after=retry_after)
+
+
+def _in_words(seconds: int | None) -> str:
+    if seconds is None or seconds < 5:
+        return "a moment"
+    if seconds < 120:
+        return f"{seconds} seconds"
+    return f"about {round(seconds / 60)} minutes"
 
 
 def _wants_json(request: HttpRequest) -> bool:

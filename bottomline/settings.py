@@ -36,15 +36,9 @@ class Env(environ.Env):
 env = Env()
 
 
-def version_from(changelog: Path) -> str:
-    """The newest released version: the changelog is the one place that names it."""
-    return re.search(r"^## (\d+\.\d+\.\d+)", changelog.read_text(), re.MULTILINE)[1]  # type: ignore[index]
-
-
 # --- What we are and where ---------------------------------------------------------------------
 
 SITE_NAME = "The Bottom Line"
-VERSION = version_from(BASE_DIR / "CHANGELOG.md")
 DEBUG = env.bool("DEBUG", default=False)
 PORT = env.int("PORT", default=8000)
 
