@@ -15,10 +15,10 @@ AS_DEPLOYED := @SECRET_KEY=checked-only-never-used-5f2c1e0d9b8a7766554433221100f
 .PHONY: run dev test lint bench requirements clean help python
 
 run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
-	@$(BIN)/python -m bottomline.local
+	@$(BIN)/python -m bottomline.local || [ $$? -eq 130 ]
 
 dev: .venv/installed ## the same, restarting the web server when a file changes
-	@$(BIN)/python -m bottomline.local --reload
+	@$(BIN)/python -m bottomline.local --reload || [ $$? -eq 130 ]
 
 test: .venv/installed-dev ## the whole test suite, or T=path of it
 	@$(BIN)/python -m pytest $(T)

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 from accounts.services import members, sessions
+from bottomline.admin import Rows
 
 STANDING = ["is_staff", "is_superuser"]
 SHOWN = [
@@ -22,7 +23,7 @@ SHOWN = [
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
+class UserAdmin(Rows):
     """Who is here. Staff block and end sessions; nobody types another person's password.
 
     Not Django's UserAdmin, whose pages set passwords (ASVS 6.4.6).
@@ -53,6 +54,10 @@ class UserAdmin(admin.ModelAdmin):
             )
 
     def get_readonly_fields(self, request: HttpRequest, user: Any = None) -> list[str]:
+        if user is not None and user.pk == request.user.pk:
+            return (
+                SHOWN  # nobody blocks or demotes themselves by mistake; another member of staff can
+            )
         # Only an owner makes staff, or a member of staff could make themselves owner.
         changeable = {"blocked_until", *(STANDING if request.user.is_superuser else [])}
         return [name for name in SHOWN if name not in changeable]

@@ -98,13 +98,14 @@ def _compose_already_member(message: OutboxMessage) -> Mail | None:
 def _token_named_after(message: OutboxMessage, user: User, purpose: Purpose) -> Token | None:
     """The token of this message: a second attempt finds the first one's, so the link is the same.
 
-    None where a newer link was asked for since; that one must stay good.
+    None where it is spent, or a newer link was asked for since; that one must stay good.
     """
     usable = Token.objects.usable().select_related("user")
-    token = usable.filter(public_id=message.pk).first()
+    token = usable.filter(public_id=message.pk, purpose=purpose).first()
     if token is not None:
         return token
-    if user.tokens.filter(purpose=purpose, created_at__gt=message.created_at).exists():
+    newer = user.tokens.filter(purpose=purpose, created_at__gt=message.created_at)
+    if newer.exists() or Token.objects.filter(public_id=message.pk).exists():
         return None
     return Token.objects.issue(user, purpose, public_id=message.pk)
 

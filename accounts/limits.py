@@ -24,5 +24,8 @@ PASSWORD_RESET_BY_ACCOUNT = Limit("password-reset:account", 3, QUARTER)
 PASSWORD_RESET_BY_ACCOUNT_HOURLY = Limit("password-reset:account:hour", 5, HOUR)
 PASSWORD_RESET_BY_NETWORK = Limit("password-reset:network", 10, HOUR)
 
+# Judging and hashing a password costs us more than asking costs whoever asks.
+PASSWORD_CHOICE_BY_NETWORK = Limit("password-choice:network", 30, HOUR)
+
 BAD_TOKEN_BY_NETWORK = Limit("bad-token:network", 20, HOUR)
 USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minutes=5))

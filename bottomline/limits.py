@@ -31,6 +31,15 @@ def spend(*uses: tuple[Limit, str]) -> None:
         raise TooManyAttempts(retry_after=max(waits) + 1)
 
 
+def spend_quietly(*uses: tuple[Limit, str]) -> bool:
+    """The same, but says whether there was any left, for what is then left out without a word."""
+    try:
+        spend(*uses)
+    except TooManyAttempts:
+        return False
+    return True
+
+
 def _usage(limit: Limit, value: str) -> dict:
     # The library's own key has no separators and does not say what kind of value it holds, so an
     # address typed as a name could fill somebody's bucket; the name and a digest keep them apart,

@@ -34,6 +34,19 @@ REDIS_OPTIONS = (
 )
 
 
+# What an operator may have set, and every later command must find again.
+ALSO_KEPT = (
+    "SECRET_KEY_FILE",
+    "DATABASE_URL",
+    "REDIS_CACHE_URL",
+    "CELERY_BROKER_URL",
+    "EMAIL_URL",
+    "DEFAULT_FROM_EMAIL",
+    "SUPPORT_URL",
+    "ALLOWED_HOSTS",
+    "TRUSTED_PROXY_COUNT",
+)
+
 # Celery warns root users; on a machine of one's own that is noise before the first link.
 # By its words, because Python cannot import the warning's class that early.
 QUIET = {"PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore:You're running the worker"}
@@ -78,6 +91,7 @@ def run(*, reload: bool = False) -> None:
     _writable_folder()
     environment = _environment(port)
     os.environ.update(environment)
+    _remember(environment)
     _manage("migrate", "--verbosity", "0")
 
     manager = Supervisor()
@@ -124,7 +138,14 @@ def _environment(port: int) -> dict[str, str]:
     }
     if not (given.get("SECRET_KEY") or given.get("SECRET_KEY_FILE")):
         defaults["SECRET_KEY"] = _secret_key()
-    return {**defaults, **{name: given[name] for name in defaults if given.get(name)}}
+    return defaults | {name: given[name] for name in (*defaults, *ALSO_KEPT) if given.get(name)}
+
+
+def _remember(environment: dict[str, str]) -> None:
+    """Keep it for whoever types manage.py beside us: see settings.LOCAL_ENVIRONMENT."""
+    file = VAR / "local.env"
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
 
 
 def _secret_key() -> str:

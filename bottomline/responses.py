@@ -46,5 +46,8 @@ def _in_words(seconds: int | None) -> str:
 
 
 def _wants_json(request: HttpRequest) -> bool:
-    preferred = request.get_preferred_type(["text/html", "application/json"])
+    try:
+        preferred = request.get_preferred_type(["text/html", "application/json"])
+    except ValueError:  # the header names a charset that there is not
+        return False
     return preferred == "application/json"

@@ -5,7 +5,6 @@ The defaults are those of production: without a secret key or a public address n
 """
 
 import os
-import re
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -34,6 +33,12 @@ class Env(environ.Env):
 
 
 env = Env()
+
+# What `make run` runs with, so that a manage.py typed beside it means the same site. Never read
+# where the environment has a secret key of its own.
+LOCAL_ENVIRONMENT = VAR_DIR / "local.env"
+if not env.str("SECRET_KEY", default="") and LOCAL_ENVIRONMENT.exists():
+    environ.Env.read_env(LOCAL_ENVIRONMENT)
 
 
 # --- What we are and where ---------------------------------------------------------------------
@@ -390,7 +395,7 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # It would warn of every form with a mistake in it; faults it logs as errors.
         "django.request": {"level": "ERROR"},
-        # Its message repeats every task's arguments; ours are ids, and we log what came of them.
-        "celery.app.trace": {"level": "WARNING"},
+        # It would report every sweep and repeat every task's arguments; we log what came of them.
+        "celery": {"level": "WARNING"},
     },
 }

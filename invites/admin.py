@@ -6,6 +6,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.models import User
+from bottomline.admin import Rows
 from invites import services
 from invites.forms import InviteForm
 from invites.models import Invite
@@ -34,7 +35,7 @@ class IssueForm(InviteForm, forms.ModelForm):
 
 
 @admin.register(Invite)
-class InviteAdmin(admin.ModelAdmin):
+class InviteAdmin(Rows):
     """Issue and revoke. What was issued does not change afterwards, and its link is not shown."""
 
     list_display = ["__str__", "issuer", "state", "used", "max_uses", "created_at", "expires_at"]

@@ -25,6 +25,8 @@ class InviteQuerySet(models.QuerySet["Invite"]):
         now = timezone.now()
         return self.with_redemptions().filter(  # type: ignore[misc]  # it knows no annotations
             Q(issuer=None) | Q(issuer__blocked_until=None) | Q(issuer__blocked_until__lte=now),
+            # Whoever is no longer an owner makes no owners.
+            Q(grants_staff=False) | Q(issuer=None) | Q(issuer__is_superuser=True),
             revoked_at=None,
             expires_at__gt=now,
             redemption_count__lt=F("max_uses"),

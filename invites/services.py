@@ -11,7 +11,7 @@ from accounts.events import record
 from accounts.models import Purpose, Token, User
 from accounts.services import members, usernames
 from bottomline.caller import Caller
-from bottomline.limits import spend
+from bottomline.limits import spend, spend_quietly
 from invites import limits
 from invites.errors import InviteUnusable
 from invites.models import LIFETIME, Invite, Redemption
@@ -71,20 +71,27 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
     """
     open_link(token, caller=caller)
     spend((limits.SIGNUP_BY_NETWORK, caller.network))
+    may_write = spend_quietly((limits.REPEATED_SIGNUP_BY_ADDRESS, email))
     with usernames.reserved(username):
         # Argon2 outside the transaction: on SQLite it would hold everybody's writes.
         password_hash = members.hash_password(password, User(email=email, username=username))
         try:
-            outcome, user = _redeem(token, email, username, password_hash)
+            outcome, user = _redeem(token, email, username, password_hash, may_write)
         except InviteUnusable:
             _refuse(caller)
+    if outcome != "done":
+        # As long as a new account would hold it: a name that stayed free would tell that there
+        # was one already.
+        usernames.hold(username, members.UNCONFIRMED_FOR)
     record(f"signup.{outcome}", caller=caller, user=user.pk)
 
 
-def _redeem(token: str, email: str, username: str, password_hash: str) -> tuple[str, User]:
+def _redeem(
+    token: str, email: str, username: str, password_hash: str, may_write: bool
+) -> tuple[str, User]:
     for last_try in (False, True):
         try:
-            return _redeem_once(token, email, username, password_hash)
+            return _redeem_once(token, email, username, password_hash, may_write)
         except IntegrityError:
             # Somebody took the address or the name between our look and our insert. Now that
             # they are there, the second try finds them.
@@ -94,7 +101,9 @@ def _redeem(token: str, email: str, username: str, password_hash: str) -> tuple[
 
 
 @transaction.atomic
-def _redeem_once(token: str, email: str, username: str, password_hash: str) -> tuple[str, User]:
+def _redeem_once(
+    token: str, email: str, username: str, password_hash: str, may_write: bool
+) -> tuple[str, User]:
     invite = Invite.objects.lock(token)
     if invite is None or not invite.admits(email):
         raise InviteUnusable
@@ -103,18 +112,19 @@ def _redeem_once(token: str, email: str, username: str, password_hash: str) -> t
     # Held, or its owner could confirm between this look and `start_over`, which would then put a
     # stranger's password on an account that works.
     user = User.objects.select_for_update().filter(email=email).first()
+    if user is not None and not may_write:
+        return "known_address", user  # an owner is not to be flooded by whoever has an invite
     if user is not None and user.is_confirmed:
         account_emails.already_member(user)
         return "known_address", user
-    if user is not None:
+    if user is None:
+        user = members.create(
+            email=email, username=username, password_hash=password_hash, staff=invite.grants_staff
+        )
+    else:
         # The other invite has its use back, and what it granted does not pass to this one's holder.
         Redemption.objects.filter(user=user).delete()
-    user = members.sign_up(
-        user or User(email=email),
-        username=username,
-        password_hash=password_hash,
-        staff=invite.grants_staff,
-    )
+        members.start_over(user, username=username, staff=invite.grants_staff)
     Redemption.objects.create(invite=invite, user=user)
     account_emails.confirm_email(Token.objects.issue(user, Purpose.EMAIL_CONFIRMATION))
     return "done", user

@@ -14,6 +14,7 @@ from accounts.addresses import (
     canonical_email,
     require_username,
 )
+from accounts.password_validation import MAX_LENGTH, LengthValidator
 
 
 class EmailField(forms.CharField):
@@ -62,7 +63,8 @@ class UsernameField(forms.CharField):
         )
         super().__init__(
             label="Username",
-            help_text="What other members see. Letters, digits, and . - _ between them.",
+            help_text="What other members see. Letters, digits, and single . - _ between them, "
+            "beginning with a letter.",
             error_messages={"required": "Choose a username."},
             widget=widget,
             **kwargs,
@@ -81,22 +83,23 @@ class PasswordField(forms.CharField):
     def __init__(
         self, *, new: bool = False, autocomplete: str = "current-password", **kwargs: Any
     ) -> None:
+        shortest = settings.PASSWORD_MIN_LENGTH
         attrs = {"autocomplete": autocomplete, "data-reveal": ""}
         if new:
             attrs |= {
                 "autocomplete": "new-password",
                 "data-strength": "",
                 # Apple's and others' password managers make one that fits.
-                "passwordrules": f"minlength: {settings.PASSWORD_MIN_LENGTH}; maxlength: 128;",
-                "data-minlength": str(settings.PASSWORD_MIN_LENGTH),
+                "passwordrules": f"minlength: {shortest}; maxlength: {MAX_LENGTH};",
+                "data-minlength": str(shortest),
             }
             kwargs.setdefault(
                 "help_text",
-                f"At least {settings.PASSWORD_MIN_LENGTH} characters. A few unrelated words are "
+                f"At least {shortest} characters. A few unrelated words are "
                 "easy to remember and hard to guess.",
             )
+            # Its length shows with the other fields' mistakes; the rest the service judges.
+            kwargs.setdefault("validators", [LengthValidator().validate])
         kwargs.setdefault("label", "Password")
         kwargs.setdefault("error_messages", {"required": "Enter a password."})
-        super().__init__(
-            strip=False, widget=forms.PasswordInput(attrs=attrs), max_length=None, **kwargs
-        )
+        super().__init__(strip=False, widget=forms.PasswordInput(attrs=attrs), **kwargs)

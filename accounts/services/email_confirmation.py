@@ -9,8 +9,7 @@ from accounts.events import record
 from accounts.models import Purpose, Token, User
 from accounts.services import links
 from bottomline.caller import Caller
-from bottomline.errors import TooManyAttempts
-from bottomline.limits import spend
+from bottomline.limits import spend, spend_quietly
 
 
 def request(email: str, *, caller: Caller) -> None:
@@ -21,9 +20,9 @@ def request(email: str, *, caller: Caller) -> None:
     """
     email = canonical_email(email)
     spend((limits.CONFIRMATION_BY_NETWORK, caller.network))
-    try:
-        spend((limits.CONFIRMATION_PAUSE, email), (limits.CONFIRMATION_BY_ACCOUNT, email))
-    except TooManyAttempts:
+    if not spend_quietly(
+        (limits.CONFIRMATION_PAUSE, email), (limits.CONFIRMATION_BY_ACCOUNT, email)
+    ):
         return
     user = User.objects.filter(email=email).first()
     with transaction.atomic():
@@ -48,5 +47,7 @@ def confirm(token: str, *, caller: Caller) -> User:
         assert user  # or the token would have gone with them
         user.email_confirmed_at = user.email_confirmed_at or timezone.now()
         user.save(update_fields=["email_confirmed_at"])
+        if not user.has_usable_password():
+            emails.reset_password(user.pk)
     record("email_confirmation.done", caller=caller, user=user.pk)
     return user

@@ -66,7 +66,9 @@ def complete(
         request.session.flush()
     auth.login(request, user, backend=BACKEND)
     meta = _new_meta(user, method=method, caller=caller, remember=remember)
-    request.session.begin(user.snapshot(), meta)
+    # As if read long ago: what changed while the password was being checked (a reset, a block) must
+    # show on the very next request, and the services that change it saw no session to end.
+    request.session.begin(user.snapshot() | {"read_at": 0}, meta)
     record("login.completed", caller=caller, user=user.pk, method=method)
 
 

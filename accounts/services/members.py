@@ -16,26 +16,37 @@ UNCONFIRMED_FOR = timedelta(days=7)  # then the address, the name and the invite
 
 
 def hash_password(password: str, owner: User) -> str:
-    """The hash to keep. Raises WeakPassword with every sentence that says what to change.
+    """The hash to keep. Raises WeakPassword with the first sentence that says what to change.
 
     Slow, so not for inside a transaction; and Unavailable when too many hash at once.
     """
     try:
         validate_password(password, owner)
     except ValidationError as error:
-        raise WeakPassword(" ".join(error.messages)) from None
+        raise WeakPassword(error.messages[0]) from None
     return make_password(password)
 
 
-def sign_up(user: User, *, username: str, password_hash: str, staff: bool) -> User:
-    """Make an account, or let the newest sign-up have one that nobody confirmed.
+def create(*, email: str, username: str, password_hash: str, staff: bool) -> User:
+    """A new, unconfirmed account. Raises IntegrityError where the address or the name is taken."""
+    user = User(email=email, password=password_hash)
+    return _begin(user, username=username, staff=staff)
 
-    Whoever signed up before may not own the address; if anything of theirs stayed, the owner would
-    confirm an account that a stranger can enter. Raises IntegrityError where the address or the
-    name is taken.
+
+def start_over(user: User, *, username: str, staff: bool) -> User:
+    """Let the newest sign-up have an account that nobody confirmed, and nobody's password.
+
+    Two have used this address, and which of them owns it only the mailbox knows. Whoever confirms
+    is mailed a link to choose a password, so neither can have planted theirs. Raises IntegrityError
+    where the name is taken.
     """
+    user.set_unusable_password()
+    return _begin(user, username=username, staff=staff)
+
+
+def _begin(user: User, *, username: str, staff: bool) -> User:
     user.name(username)
-    user.display_name, user.password = username, password_hash
+    user.display_name = username
     user.is_staff = user.is_superuser = staff
     user.created_at = timezone.now()
     user.save()

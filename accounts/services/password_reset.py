@@ -8,8 +8,7 @@ from accounts.events import record
 from accounts.models import Purpose, Token, User
 from accounts.services import links, members, sessions
 from bottomline.caller import Caller
-from bottomline.errors import TooManyAttempts
-from bottomline.limits import spend
+from bottomline.limits import spend, spend_quietly
 
 
 def request(email: str, *, caller: Caller) -> None:
@@ -20,12 +19,8 @@ def request(email: str, *, caller: Caller) -> None:
     """
     email = canonical_email(email)
     spend((limits.PASSWORD_RESET_BY_NETWORK, caller.network))
-    try:
-        spend(
-            (limits.PASSWORD_RESET_BY_ACCOUNT, email),
-            (limits.PASSWORD_RESET_BY_ACCOUNT_HOURLY, email),
-        )
-    except TooManyAttempts:
+    by_account = limits.PASSWORD_RESET_BY_ACCOUNT, limits.PASSWORD_RESET_BY_ACCOUNT_HOURLY
+    if not spend_quietly(*((limit, email) for limit in by_account)):
         return
     user = User.objects.filter(email=email).first()
     with transaction.atomic():
@@ -46,6 +41,7 @@ def finish(token: str, password: str, *, caller: Caller) -> User:
     WeakPassword, which leaves the link good.
     """
     row = open_link(token, caller=caller)
+    spend((limits.PASSWORD_CHOICE_BY_NETWORK, caller.network))
     password_hash = members.hash_password(password, row.user)
     with transaction.atomic():
         # The user before the token, as everything that takes both does.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from hashlib import sha256
 
 from django.core.cache import cache
@@ -34,6 +35,11 @@ def reserved(username: str) -> Iterator[None]:
         yield
     finally:
         cache.delete(_reservation(key))
+
+
+def hold(username: str, lifetime: timedelta) -> None:
+    """Keep a name from everybody for a time."""
+    cache.set(_reservation(username_key(username)), 1, int(lifetime.total_seconds()))
 
 
 def require_free(username: str) -> None:

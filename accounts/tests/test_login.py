@@ -5,13 +5,16 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.test import RequestFactory
 from django.utils import timezone
 
 from accounts.models import User
-from accounts.services import members
+from accounts.services import login, members
+from bottomline.caller import Caller
 from bottomline.sessions import cookie
 from bottomline.sessions.redis import client as redis
 from bottomline.sessions.redis import digest_of, session_key
+from bottomline.sessions.store import SessionStore
 from conftest import PASSWORD, Person, Visitor, commits, join, log_in, sign_up
 from invites.models import Invite
 
@@ -349,4 +352,39 @@ def test_admin_searches_and_filters_survive_nonsense(client: Visitor, olivia: Pe
     log_in(client, olivia)
     for query in ("?q=(a%2B)%2B$", "?q=%5B", "?o=-1;", "?p=-1", "?is_staff__exact=x", "?e=1"):
         for model in ("accounts/user", "invites/invite", "outbox/outboxmessage"):
-            assert client.get(f"/admin/{model}/{query}").status_code in (200, 302)
+            assert client.get(f"/admin/{model}/{query}").status_code in (200, 302, 400)
+
+
+@pytest.mark.asvs("6.4.6")
+def test_admin_filters_do_not_guess_at_secrets(client: Visitor, olivia: Person):
+    log_in(client, olivia)
+    start = olivia.user.password[:12]
+    for query in (f"password__startswith={start}", "username__regex=(", "password=x", "id__gt=1"):
+        answer = client.get(f"/admin/accounts/user/?{query}")
+        assert answer.status_code == 400, query
+    assert client.get("/admin/accounts/user/?is_staff__exact=1").status_code == 200
+
+
+def test_nobody_blocks_or_demotes_themselves_in_the_admin(client: Visitor, olivia: Person):
+    log_in(client, olivia)
+    client.post(
+        f"/admin/accounts/user/{olivia.user.pk}/change/",
+        {"blocked_until_0": "2030-01-01", "blocked_until_1": "00:00:00"},
+    )
+    assert client.get("/admin/").status_code == 200
+    assert olivia.user.is_superuser
+
+
+@pytest.mark.asvs("8.3.2")
+def test_a_block_holds_against_a_login_that_began_before_it(client: Visitor, alice: Person):
+    """The row was read before the hash; the session must not be believed for a minute on it."""
+    read_before = alice.user
+    with commits():
+        members.block(alice.user, until=timezone.now() + timedelta(days=1))
+    request = RequestFactory().post("/login/")
+    request.session = SessionStore()
+    login.complete(request, read_before, method="password", caller=Caller("127.0.0.1"))
+    request.session.save()
+
+    client.cookies[settings.SESSION_COOKIE_NAME] = cookie.sign(request.session.session_key)
+    assert client.get("/session/").status_code == 401

@@ -174,3 +174,22 @@ def test_changing_the_password_ends_all_other_links(client: Visitor, alice: Pers
 @pytest.mark.asvs("3.4.5")
 def test_the_page_keeps_its_address_out_of_referers(client: Visitor, link: str):
     assert client.get(link)["Referrer-Policy"] == "strict-origin"
+
+
+@pytest.mark.asvs("6.1.1")
+def test_a_reset_lets_the_owner_in_where_strangers_used_up_the_budget(
+    client: Visitor, alice: Person, link: str
+):
+    stranger = Visitor()
+    for _ in range(11):
+        stranger.post("/login/", {"email": alice.email, "password": "a wrong one"})
+    assert client.post("/login/", {"email": alice.email, "password": "x"}).status_code == 429
+
+    choose(client, link)
+    log_in(client, Person(alice.email, alice.username, NEW))
+
+
+@pytest.mark.asvs("2.4.1")
+def test_trying_passwords_on_a_link_is_limited(client: Visitor, alice: Person, link: str):
+    answers = [choose(client, link, "aaaaaaaaaaaaaaaaaaaa").status_code for _ in range(31)]
+    assert answers == [422] * 30 + [429]

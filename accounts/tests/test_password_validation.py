@@ -1,5 +1,8 @@
 """What a password must be."""
 
+from contextlib import suppress
+from time import process_time
+
 import pytest
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -65,3 +68,14 @@ def test_a_password_about_yourself_or_this_site_is_refused(password: str):
 def test_a_password_that_is_guessed_first_is_refused(password: str):
     with pytest.raises(ValidationError, match="quickly guessed"):
         validate_password(password, ADA)
+
+
+@pytest.mark.asvs("1.3.12")
+def test_no_password_takes_long_to_judge():
+    """zxcvbn needs seconds for what is made of its letters' look-alikes."""
+    worst = "4@8({[<369!1|0$5+7%2zZ" * 5
+    for password in (worst[:128], worst[:72], "4830261975" * 12, "aA1!" * 32, "a" * 128):
+        began = process_time()
+        with suppress(ValidationError):
+            validate_password(password, ADA)
+        assert process_time() - began < 1

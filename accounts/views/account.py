@@ -7,4 +7,9 @@ from accounts.requests import MemberRequest
 
 @page
 def home(request: MemberRequest) -> HttpResponse:
-    return render(request, "accounts/home.html", {"session": request.session.meta})
+    meta = request.session.meta
+    assert meta
+    # Put into words here: the template's own filter costs as much as the rest of the section.
+    moments = {"created": meta.created, "ends": meta.ends, "expires": meta.expires}
+    words = {name: f"{moment:%-d %B %Y, %H:%M} UTC" for name, moment in moments.items()}
+    return render(request, "accounts/home.html", {"session": meta, **words})

@@ -30,10 +30,19 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
 @for_everyone
 def confirm(request: HttpRequest) -> HttpResponse:
     try:
-        email_confirmation.confirm(request.POST.get("confirmation", ""), caller=caller_of(request))
+        user = email_confirmation.confirm(
+            request.POST.get("confirmation", ""), caller=caller_of(request)
+        )
     except TokenUnusable:
         return _failed(request)
-    messages.success(request, "Your address is confirmed. You can log in now.")
+    if user.has_usable_password():
+        messages.success(request, "Your address is confirmed. You can log in now.")
+    else:
+        messages.success(
+            request,
+            "Your address is confirmed. Somebody signed up with it more than once, so choose your "
+            "password now: the link is in your mail.",
+        )
     return redirect("accounts:login")
 
 

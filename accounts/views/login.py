@@ -1,8 +1,8 @@
-from django.conf import settings
 from django.contrib import auth, messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
+from accounts.cookies import remember_device
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
 from accounts.errors import AccountBlocked, BadCredentials
 from accounts.events import record
@@ -60,14 +60,6 @@ def log_out(request: Request) -> HttpResponse:
 def _logged_in(request: Request, user: User, caller: Caller) -> HttpResponse:
     """On to where they were going, on a device that is known from now on."""
     response = redirect(next_url(request))
-    if devices.known_device(caller.device_cookie, user.email):
-        return response
-    response.set_cookie(
-        settings.DEVICE_COOKIE_NAME,
-        devices.new_cookie(user.email),
-        max_age=devices.COOKIE_AGE,
-        secure=settings.IS_HTTPS,
-        httponly=True,
-        samesite="Lax",
-    )
+    if not devices.known_device(caller.device_cookie, user.email):
+        remember_device(response, user.email)
     return response

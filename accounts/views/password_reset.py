@@ -2,6 +2,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from accounts.cookies import remember_device
 from accounts.decorators import credentials, for_everyone, form_page, link_page
 from accounts.errors import TokenUnusable, WeakPassword
 from accounts.forms import ForgotForm, NewPasswordForm
@@ -33,9 +34,12 @@ def choose(request: HttpRequest, token: str) -> HttpResponse:
     try:
         row = password_reset.open_link(token, caller=caller)
         if form.is_valid():
-            password_reset.finish(token, form.cleaned_data["password"], caller=caller)
+            user = password_reset.finish(token, form.cleaned_data["password"], caller=caller)
             messages.success(request, "Your password is changed. Log in with the new one.")
-            return redirect("accounts:login")
+            response = redirect("accounts:login")
+            # Whoever reads the mailbox is not kept out by strangers who used the budget up.
+            remember_device(response, user.email)
+            return response
     except TokenUnusable:
         return render(request, "accounts/password_reset/unusable.html", status=410)
     except WeakPassword as refusal:

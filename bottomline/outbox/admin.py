@@ -1,12 +1,13 @@
 from django.contrib import admin, messages
 from django.http import HttpRequest
 
+from bottomline.admin import Rows
 from bottomline.outbox import services
 from bottomline.outbox.models import OutboxMessage
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(admin.ModelAdmin):
+class OutboxMessageAdmin(Rows):
     """What was promised and what came of it. Dead letters can be given another life."""
 
     list_display = ["kind", "status", "attempts", "last_error", "created_at", "sent_at"]

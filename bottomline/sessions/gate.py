@@ -33,9 +33,7 @@ class Gate:
         self.headers = [*HEADERS.items(), *_django_headers()]
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if "charset" in environ.get("CONTENT_TYPE", "") and environ.get("QUERY_STRING"):
-            # Django would decode the query by it, and with some fail before we are asked.
-            environ["CONTENT_TYPE"] = environ["CONTENT_TYPE"].partition(";")[0]
+        environ["CONTENT_TYPE"] = _plain(environ)
         if environ["PATH_INFO"] != "/session/" or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self.django(environ, start_response)
         found = self._answer(environ)
@@ -74,6 +72,18 @@ class Gate:
             ("X-Auth-Username", record.user["username"]),
         ]
         return "200 OK", who, json.dumps(answer(record.user, record.meta)).encode()
+
+
+def _plain(environ: Environ) -> str:
+    """The content type without what Django fails on before anything of ours is asked.
+
+    It decodes parameters, and the query, by whatever charset a client names: our forms are UTF-8,
+    and a request without a body has no type.
+    """
+    kept = environ.get("CONTENT_TYPE", "")
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return ""
+    return kept.partition(";")[0] if "*" in kept or "charset" in kept.lower() else kept
 
 
 def _django_headers() -> list[tuple[str, str]]:

@@ -36,8 +36,13 @@ redis.call('ZADD', KEYS[2], expires, digest)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local surplus = redis.call('ZCARD', KEYS[2]) - tonumber(most)
 if surplus > 0 then
-  local oldest = redis.call('ZPOPMIN', KEYS[2], surplus)
-  for i = 1, #oldest, 2 do redis.call('DEL', prefix .. oldest[i]) end
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, surplus)) do
+    if other ~= digest and surplus > 0 then
+      redis.call('ZREM', KEYS[2], other)
+      redis.call('DEL', prefix .. other)
+      surplus = surplus - 1
+    end
+  end
 end
 local latest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
 redis.call('EXPIREAT', KEYS[2], math.ceil(latest))

@@ -98,7 +98,8 @@ def test_an_invited_person_becomes_a_member_and_invites_somebody(
     else:
         expect(copy).to_be_hidden()  # it could do nothing
 
-    page.get_by_role("button", name="Revoke").click()
+    page.locator("summary", has_text="Revoke").click()
+    page.get_by_role("button", name="Revoke it").click()
     expect(page.get_by_role("status").first).to_contain_text("The invite is revoked.")
     expect(page.get_by_text("Revoked", exact=True)).to_be_visible()
 

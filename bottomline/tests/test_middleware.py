@@ -11,11 +11,13 @@ from django.conf import settings as django_settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 from django.urls import URLPattern, get_resolver
 from django.urls import path as route_to
 
 from bottomline import tokens
 from bottomline.tests import environment
+from bottomline.wsgi import application
 from conftest import Person, Visitor, log_in, path_of
 from invites.models import Invite
 
@@ -556,3 +558,25 @@ def test_a_machine_over_a_limit_is_told_in_json(tolerant: Visitor):
     assert response.status_code == 429
     assert json.loads(response.content)["error"]
     assert response["Retry-After"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        ({"CONTENT_TYPE": "a/b; x*=bogus''%41"}, ""),
+        ({"CONTENT_TYPE": "a/b; ChArSet=base64"}, "a=%41"),
+        ({"CONTENT_TYPE": "text/plain; charset=rot13"}, "a=%41"),
+        ({"HTTP_ACCEPT": "a/b; x*=bogus''%41"}, ""),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_charset_that_there_is_not_is_no_fault(db, headers, query, method):
+    """Asked at the server's own edge: Django fails on some before any middleware."""
+    seen = []
+    environ = RequestFactory().generic(method, "/nothing/here/", QUERY_STRING=query).environ
+    environ |= {"HTTP_HOST": "door.example.org", "wsgi.url_scheme": "https", **headers}
+    body = b"".join(application(environ, lambda status, sent: seen.append((status, dict(sent)))))
+    status, sent = seen[0]
+    assert status[:3] in {"403", "404"}
+    assert "Content-Security-Policy" in sent
+    assert body

@@ -163,21 +163,52 @@ def test_an_address_with_an_account_does_not_spend_the_invite(
     assert sign_up(client, invite, CAROL).status_code == 200
 
 
-@pytest.mark.asvs("2.3.1")
-def test_whoever_signs_up_first_with_an_address_does_not_keep_a_way_in(
-    client: Visitor, invite: Invite, inbox: Inbox
-):
-    """Classic pre-hijacking: the stranger's password must not survive the owner's sign-up."""
-    stranger = Person("victim@example.org", "mallory", "mallory knows this one 4")
-    owner = Person("victim@example.org", "victim", "only the owner knows it 9")
-    sign_up(Visitor(), invite, stranger)
-    sign_up(client, services.issue(), owner)
-    confirm(client, inbox.link_to(owner.email))
+STRANGER = Person("victim@example.org", "mallory", "mallory knows this one 4")
+OWNER = Person("victim@example.org", "victim", "only the owner knows it 9")
 
-    attempt = {"email": stranger.email, "password": stranger.password}
-    assert Visitor().post("/login/", attempt).status_code == 422
-    log_in(client, owner)
+
+@pytest.mark.asvs("2.3.1")
+@pytest.mark.parametrize("order", [(STRANGER, OWNER), (OWNER, STRANGER)])
+def test_nobody_else_who_signed_up_with_an_address_keeps_a_way_in(
+    client: Visitor, inbox: Inbox, order: tuple[Person, Person]
+):
+    """Pre-hijacking: whoever of the two came first, only the mailbox's owner chooses a password."""
+    for person in order:
+        sign_up(Visitor(), services.issue(), person)
+    confirm(client, inbox.link_to(OWNER.email))
+    assert "choose" in client.get("/login/").content.decode()
+
+    for person in order:
+        attempt = {"email": person.email, "password": person.password}
+        assert Visitor().post("/login/", attempt).status_code == 422
+
+    link = inbox.link_to(OWNER.email)
+    new = Person(OWNER.email, order[1].username, "chosen by the mailbox's owner")
+    client.post(link, {"password": new.password, "repeated": new.password})
+    log_in(client, new)
     assert User.objects.count() == 1
+
+
+@pytest.mark.asvs("2.4.1")
+def test_an_owner_is_not_flooded_by_whoever_has_an_invite(
+    client: Visitor, invite: Invite, alice: Person, inbox: Inbox
+):
+    before = len(inbox.mails_to(alice.email))
+    for n in range(8):
+        person = Person(alice.email, "somebody" + "abcdefgh"[n])
+        assert sign_up(client, invite, person).status_code == 200
+    assert len(inbox.mails_to(alice.email)) == before + 4  # the first was her own sign-up
+
+
+@pytest.mark.asvs("6.3.8")
+def test_the_name_check_does_not_tell_whether_an_address_had_an_account(
+    client: Visitor, alice: Person
+):
+    invite = services.issue(uses=2)
+    sign_up(client, invite, Person(alice.email, "knownone"))
+    sign_up(client, invite, Person("fresh@example.org", "freshone"))
+    for name in ("knownone", "freshone"):
+        assert client.get("/signup/username/", {"u": name}).json()["free"] is False
 
 
 @pytest.mark.asvs("6.3.8")
@@ -227,11 +258,8 @@ def test_asking_for_names_is_throttled(client: Visitor, db: None):
 
 def test_signing_up_is_throttled_by_network(client: Visitor, db: None):
     invite = services.issue(uses=100)
-    person = Person("x@example.org", "xx")
-    answers = [
-        client.post(path_of(invite), {**vars(person), "username": "zoe", "password": "short"})
-        for _ in range(31)
-    ]
+    weak = {"email": "x@example.org", "username": "zoe", "password": "a" * 20}
+    answers = [client.post(path_of(invite), weak) for _ in range(31)]
     assert [answer.status_code for answer in answers] == [422] * 30 + [429]
 
 
@@ -297,10 +325,20 @@ def test_what_a_staff_invite_grants_does_not_pass_to_whoever_signs_up_next(
     assert not owner.user.is_superuser
     assert Invite.objects.redeemable().filter(pk=staff.pk).exists()
 
-    sign_up(client, staff, owner)
+    again = Person(owner.email, "owner2", owner.password)
+    sign_up(client, staff, again)
     confirm(client, inbox.link_to(owner.email))
     assert owner.user.is_superuser
     assert Invite.objects.redeemable().filter(pk=invite.pk).exists()
+
+
+def test_the_staff_invite_of_somebody_who_is_no_longer_an_owner_does_not_open(
+    client: Visitor, olivia: Person
+):
+    invite = services.issue(issuer=olivia.user, staff=True)
+    assert client.get(path_of(invite)).status_code == 200
+    User.objects.filter(email=olivia.email).update(is_superuser=False)
+    assert client.get(path_of(invite)).status_code == 410
 
 
 def test_links_keep_their_address_out_of_referers(client: Visitor, invite: Invite):

@@ -7,6 +7,17 @@ requestAnimationFrame(() => setTimeout(() => {
   if (document.activeElement !== summary) summary?.focus();
 }));
 
+// A mistake that is being mended is no longer shouted about.
+document.addEventListener("input", ({ target }) => {
+  const field = target.closest(".field--error");
+  if (!field) return;
+  field.classList.remove("field--error");
+  field.querySelector(".field__errors")?.remove();
+  target.removeAttribute("aria-invalid");
+  const described = (target.getAttribute("aria-describedby") ?? "").split(" ");
+  target.setAttribute("aria-describedby", described.filter((id) => !id.endsWith("_error")).join(" "));
+});
+
 const idleText = new WeakMap();
 
 function showBusy(button) {
