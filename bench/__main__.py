@@ -33,8 +33,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, contextlib.ExitStack() as ends:
         machine = Machine(Path(folder))
-        ends.callback(machine.redis.stop)
-        machine.redis.start()
+        for server in (machine.redis, machine.limits):
+            ends.callback(server.stop)
+            server.start()
         print(report.conditions(is_pinned=machine.is_pinned, has_wrk=bool(WRK)), flush=True)
         print(report.table(_measured(_lines(machine, ends))))
 

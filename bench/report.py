@@ -20,7 +20,6 @@ NAMES = {
     "storm": "**the same during 64 logins at once**",
 }
 
-SESSION_OF_CONSTANT = 0.18
 ACCOUNT_OF_ALLAUTH = 1.0
 LOGIN_OF_ARGON2 = 0.90
 STORM_OF_QUIET = 3.0
@@ -99,7 +98,6 @@ def _row(name: str, lines: dict[str, Line]) -> str:
 def _verdicts(name: str, lines: dict[str, Line]) -> list[str]:
     line, found = lines[name], []
     if name == "session":
-        found.append(_at_least(line, lines["constant"], SESSION_OF_CONSTANT, "constant"))
         if "express" in lines:
             found.append(_at_least(line, lines["express"], 1.0, "Express"))
     if name == "account" and "allauth" in lines:

@@ -102,15 +102,16 @@ class Server:
 class RedisServer(Server):
     """A private Redis with the options `make run` gives it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeps: bool = True) -> None:
         super().__init__()
         self.folder = folder
+        self.options = REDIS_OPTIONS.replace("yes", "yes" if keeps else "no")
         self.socket = folder / "r.sock"
         self.url = f"unix://{self.socket}?db=0"
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        options = REDIS_OPTIONS.replace('""', "EMPTY").split()
+        options = self.options.replace('""', "EMPTY").split()
         command = [redis_server(), "--dir", str(self.folder), "--unixsocket", str(self.socket)]
         command += ["" if option == "EMPTY" else option for option in options]
         self.run(command, log=self.folder / "redis.log")
