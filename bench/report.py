@@ -97,9 +97,8 @@ def _row(name: str, lines: dict[str, Line]) -> str:
 
 def _verdicts(name: str, lines: dict[str, Line]) -> list[str]:
     line, found = lines[name], []
-    if name == "session":
-        if "express" in lines:
-            found.append(_at_least(line, lines["express"], 1.0, "Express"))
+    if name == "session" and "express" in lines:
+        found.append(_at_least(line, lines["express"], 1.0, "Express"))
     if name == "account" and "allauth" in lines:
         found.append(_at_least(line, lines["allauth"], ACCOUNT_OF_ALLAUTH, "allauth"))
     if name == "login":
