@@ -146,7 +146,7 @@ else:
     database_options = {
         # Fewer connections than the web server has threads. Whoever finds none in a second is told
         # to come back; and a pool that gives up early finds a database that is back at once.
-        "pool": {"min_size": 0, "max_size": 8, "timeout": 1, "reconnect_timeout": 2},
+        "pool": {"min_size": 0, "max_size": 16, "timeout": 1, "reconnect_timeout": 2},
         "connect_timeout": 2,
         "options": "-c statement_timeout=5000 -c lock_timeout=2000",
     }

@@ -177,7 +177,7 @@ def too_often(page: Page, door: Door) -> None:
     while page.request.get("/invite/guessed/").status != 429:
         pass
     page.goto("/invite/guessed/")
-    expect(page.get_by_role("heading", level=1)).to_have_text("That was a bit much")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Too many tries")
 
 
 @shows("503")

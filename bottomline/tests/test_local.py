@@ -239,3 +239,34 @@ def refusal(folder: Path, environment: dict[str, str], bound: Sequence[str] = ()
     assert not done.stdout
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr.strip()
+
+
+def test_an_operator_types_a_command_beside_it_and_needs_no_environment(local: Local):
+    with local.running() as visitor:
+        done = subprocess.run(
+            [local.folder / ".venv/bin/python", "manage.py", "issue_invite", "--email", "a@x.org"],
+            cwd=local.folder,
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == LINK.search(done.stdout)[0] + "\n"
+        assert visitor.get(done.stdout.strip()).status == 200
+    assert stat.S_IMODE((local.folder / "var/local.env").stat().st_mode) == 0o600
+
+
+def test_a_command_without_any_settings_is_refused_in_one_sentence(tmp_path: Path):
+    copy = copy_of_the_project(tmp_path / "bottomline")
+    done = subprocess.run(
+        [copy / ".venv/bin/python", "manage.py", "check"],
+        cwd=copy,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("bottomline is not configured: ")
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -238,7 +238,7 @@ def test_a_whole_journey_writes_no_secret(written: io.StringIO, inbox: Inbox):
     events = {json.loads(line)["event"] for line in lines}
     known = [person.email, person.password, token, path_of(invite), *cookies]
 
-    assert {"signup.done", "mail.sent", "confirmation.done", "login.completed"} <= events
+    assert {"signup.done", "mail.sent", "email_confirmation.done", "login.completed"} <= events
     assert {"login.refused", "csrf.refused"} <= events
     assert not [secret for secret in known if secret in written.getvalue()]
 
