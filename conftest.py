@@ -8,12 +8,14 @@ import pytest
 from django.core import mail
 from django.core.cache import caches
 from django.core.mail import EmailMultiAlternatives
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client, TestCase
 from django.test.client import ClientHandler
 
 from accounts.models import User
 from bottomline.outbox import services as outbox
+from bottomline.tests import environment
 from invites import services as invites
 from invites.models import Invite
 
@@ -65,6 +67,13 @@ class Inbox:
         found = LINK.search(str(self.mails_to(email)[-1].body))
         assert found
         return found[1]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """SQLite in a file, as `make run` has it: in memory it locks whole tables and never waits."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(environment.folder / "tests.sqlite3")
 
 
 @pytest.fixture(autouse=True)
