@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class Machine:
         return "".join(done.stdout.strip().splitlines()[-1:])
 
 
-class Site(Server):
+class Site(Server, ABC):
     """One of the compared, running."""
 
     cookie = ""
@@ -91,8 +92,9 @@ class Site(Server):
         self.machine, self.name, self.port = machine, name, free_port()
         self.log = machine.folder / f"{name}.log"
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Begin to answer on its port."""
 
     def prepare(self) -> None:
         """Make what it needs, and a cookie of somebody logged in."""

@@ -13,7 +13,7 @@ from bottomline import tokens
 
 class Purpose(models.TextChoices):
     EMAIL_CONFIRMATION = "email_confirmation"
-    PASSWORD_RESET = "password_reset"  # noqa: S105
+    PASSWORD_RESET = "password_reset"  # noqa: S105  (a purpose, not a password)
 
 
 # Whoever reads the inbox within this time owns the account (ASVS 6.4.1).

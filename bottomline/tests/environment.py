@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -56,9 +57,14 @@ os.environ |= {
 def need(service: str) -> None:
     """Skip a test whose service is missing, and say so; fail where REQUIRE_SERVICES=1."""
     if not FOUND[service]:
-        if REQUIRED:
-            pytest.fail(f"{service} is not running, and REQUIRE_SERVICES=1 says it must be.")
-        pytest.skip(f"{service} was not found on this machine.")
+        missing(service)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip a test for want of something, and say so; fail where REQUIRE_SERVICES=1."""
+    if REQUIRED:
+        pytest.fail(f"{what} is not here, and REQUIRE_SERVICES=1 says it must be.")
+    pytest.skip(f"{what} was not found on this machine.")
 
 
 def pytest_report_header() -> list[str]:

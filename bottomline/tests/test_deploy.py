@@ -16,6 +16,8 @@ import pytest
 import redis
 import yaml
 
+from bottomline.tests.environment import missing
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # What settings.py reads. A name outside this list would be set and silently do nothing.
@@ -67,13 +69,6 @@ def run_make_secrets(folder, *arguments):
 
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if p.is_file()}
-
-
-def missing(what):
-    """Skip, unless this machine has promised to have everything."""
-    if os.environ.get("REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is required here")
-    pytest.skip(f"{what} is not installed")
 
 
 def names_in(environment):

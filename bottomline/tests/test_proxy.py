@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 import pytest
 
+from bottomline.tests.environment import missing
+
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy/nginx"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
@@ -157,13 +159,6 @@ def free_ports(count):
     finally:
         for each in sockets:
             each.close()
-
-
-def missing(what):
-    """Skip, unless this machine has promised to have everything."""
-    if os.environ.get("REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{what} is required here")
-    pytest.skip(f"{what} is not installed")
 
 
 def start(folder, front):
