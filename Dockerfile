@@ -48,6 +48,7 @@ FROM ${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:${PATH} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    METRICS_DIR=/tmp/metrics \
     GRANIAN_WORKERS=2
 
 COPY --from=builder /opt/venv /opt/venv
@@ -61,6 +62,10 @@ RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')"
         python manage.py collectstatic --noinput \
     && python -m compileall -q -j 0 accounts bottomline invites \
     && chmod -R a+rX .
+
+# Where the one volume of ours is mounted; its owner is taken over from here.
+RUN install --directory --owner 10001 --group 10001 --mode 0700 /media
+ENV MEDIA_DIR=/media
 
 # A number, so that an orchestrator can see for itself that it is not root.
 USER 10001:10001
@@ -77,4 +82,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
 #   docker-compose.yml allows for stopping.
 # - No access log, its default: our addresses carry tokens. nginx writes one without them.
 # The shell only fills in the port and is gone (exec): signals reach the server itself.
-CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port \"${PORT:-8000}\" --http 1 --no-ws --blocking-threads 96 --backpressure 128 --http1-header-read-timeout 5000 --respawn-failed-workers --workers-kill-timeout 25 --no-access-log bottomline.wsgi:application"]
+CMD ["sh", "-c", "exec granian --interface wsgi --host 0.0.0.0 --port \"${PORT:-8000}\" --http 1 --no-ws --blocking-threads 96 --backpressure 128 --http1-buffer-size 16384 --http1-header-read-timeout 5000 --respawn-failed-workers --workers-kill-timeout 25 --no-access-log bottomline.wsgi:application"]

@@ -12,7 +12,7 @@ AS_DEPLOYED := @SECRET_KEY=checked-only-never-used-5f2c1e0d9b8a7766554433221100f
 	SITE_URL=https://door.example.org EMAIL_URL=smtps://user:password@mail.example.org:465 \
 	TRUSTED_PROXY_COUNT=1
 
-.PHONY: run dev test lint bench requirements clean help python
+.PHONY: run dev test lint asvs bench requirements clean help python
 
 run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
 	@$(BIN)/python -m bottomline.local || [ $$? -eq 130 ]
@@ -30,6 +30,9 @@ lint: .venv/installed-dev ## format, style, types, import rules, missing migrati
 	$(BIN)/lint-imports
 	$(AS_DEPLOYED) $(BIN)/python manage.py makemigrations --check --dry-run
 	$(AS_DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+asvs: python ## what OWASP ASVS 5.0 asks and what proves it: writes docs/asvs.md
+	@$(PYTHON) docs/asvs.py
 
 bench: .venv/installed-dev ## how fast it is, side by side with others on this machine
 	@$(BIN)/python -m bench

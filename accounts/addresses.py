@@ -100,6 +100,22 @@ def canonical_email(raw: str) -> str:
     return f"{local}@{domain}"
 
 
+def mailbox(email: str) -> str:
+    """Where a canonical address most likely arrives: without the +tag its owner gave it.
+
+    Two addresses are still two, as canonical_email says. This is for asking whether one person
+    may be behind both, where a wrong guess harms nobody.
+    """
+    local, _, domain = email.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
+
+
+def masked(email: str) -> str:
+    """As much of an address as its owner knows it by: k***@example.net."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}***@{domain}"
+
+
 def require_username(raw: str) -> str:
     """The name as it will be shown. Raises InvalidUsername, which says what to change."""
     name = raw.strip()

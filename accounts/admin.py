@@ -1,51 +1,160 @@
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 
-from accounts.models import User
-from accounts.services import members, sessions
-from bottomline.admin import Rows
+from accounts.acts import ACTS, Act, perform, require_may_act
+from accounts.decorators import fresh_proof
+from accounts.errors import BadBlock, NotApplicable
+from accounts.models import Event, User
+from accounts.services import members
+from bottomline.admin import Records, Rows
+from bottomline.errors import TooManyAttempts
+from bottomline.responses import View
+
+# A form has so many fields (DATA_UPLOAD_MAX_NUMBER_FIELDS), with some to spare.
+CHOSEN_AT_ONCE = 80
 
 STANDING = ["is_staff", "is_superuser"]
+BLOCK = ["blocked_until", "block_reason"]
 SHOWN = [
     "username",
     "display_name",
+    "bio",
     "email",
     "email_confirmed_at",
-    "blocked_until",
+    *BLOCK,
     *STANDING,
     "created_at",
     "last_login",
+    "closed_at",
+    "erased_at",
 ]
+TOMBSTONE = ["created_at", "email_confirmed_at", "closed_at", "erased_at"]
+
+
+class Proven(Rows):
+    """Rows whose form makes staff, so that it wants a fresh proof of who sends it (ASVS 7.5.1)."""
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        view: View = super().changeform_view
+        if request.method == "POST":  # looking is free
+            view = fresh_proof(back=request.path)(view)
+        return view(request, *args, **kwargs)
+
+
+class UserForm(ModelForm):
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        until = data.get("blocked_until")
+        if until and set(BLOCK) & set(self.changed_data):
+            try:
+                members.require_sound_block(until, data.get("block_reason", ""))
+            except BadBlock as refusal:
+                self.add_error("blocked_until", refusal.message)
+        return data
+
+
+def action_of(act: Act) -> Callable[..., HttpResponseBase]:
+    """An act as an entry in the list's menu: asked first, then done to each who was chosen.
+
+    The proof is wanted here and not where the form is read, so that no way of sending it avoids it.
+    """
+
+    @admin.action(description=act.label, permissions=["change"])
+    def action(
+        user_admin: "UserAdmin", request: HttpRequest, chosen: QuerySet[User]
+    ) -> HttpResponseBase:
+        def ask_or_perform(request: HttpRequest) -> HttpResponseBase:
+            return user_admin.ask_or_perform(request, act, list(chosen[: CHOSEN_AT_ONCE + 1]))
+
+        view: View = ask_or_perform
+        if act.is_dangerous:
+            view = fresh_proof(back=request.get_full_path())(view)
+        return view(request)
+
+    action.__name__ = act.name
+    return action
 
 
 @admin.register(User)
-class UserAdmin(Rows):
-    """Who is here. Staff block and end sessions; nobody types another person's password.
+class UserAdmin(Proven):
+    """Who is here, and what staff may do about it; nobody types another person's password.
 
-    Not Django's UserAdmin, whose pages set passwords (ASVS 6.4.6).
+    Not Django's UserAdmin, whose pages set passwords (ASVS 6.4.6). Nor can a row simply go: that
+    would reopen the invite it came by.
     """
 
-    list_display = ["username", "email", "email_confirmed_at", "blocked_until", "is_staff"]
-    list_filter = ["is_staff", "email_confirmed_at", "blocked_until", "created_at"]
+    form = UserForm
+    list_display = ["name", "address", "email_confirmed_at", "blocked_until", "is_staff"]
+    list_filter = ["is_staff", "email_confirmed_at", "blocked_until", "created_at", "closed_at"]
     search_fields = ["username", "email", "display_name"]
     ordering = ["-created_at"]
-    fields = (*SHOWN,)
-    actions = ["end_sessions"]
+    list_per_page = CHOSEN_AT_ONCE
+    list_max_show_all = CHOSEN_AT_ONCE
+    actions = tuple(action_of(act) for act in ACTS)
 
-    @admin.action(description="End all sessions of the selected members", permissions=["change"])
-    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            sessions.end_all(user)
-            self.log_change(request, user, "Ended all sessions.")
-        self.message_user(request, "Their sessions are ended. They can log in again.")
+    @admin.display(description="username", ordering="username")
+    def name(self, user: User) -> str:
+        return str(user)
+
+    @admin.display(description="email address", ordering="email")
+    def address(self, user: User) -> str:
+        return "" if user.is_erased else user.email
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
+        user = context["original"]
+        if self.has_change_permission(request, user) and self._may_act(request, user):
+            context["acts"] = ACTS
+        return super().render_change_form(request, context, *args, **kw)
+
+    def ask_or_perform(
+        self, request: HttpRequest, act: Act, chosen: Sequence[User]
+    ) -> HttpResponseBase:
+        """A page that says what will happen and to whom; then the doing, a sentence for each."""
+        if len(chosen) > CHOSEN_AT_ONCE:
+            at_once = f"Choose {CHOSEN_AT_ONCE} members at most at once. Nothing was done."
+            self.message_user(request, at_once, messages.ERROR)
+            return redirect(request.get_full_path())
+        if "sure" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": act.label,
+                "act": act,
+                "chosen": chosen,
+            }
+            return TemplateResponse(request, "admin/accounts/user/act.html", context)
+        for user in chosen:
+            self._perform(request, act, user)
+        return redirect(request.get_full_path())
+
+    def _perform(self, request: HttpRequest, act: Act, user: User) -> None:
+        try:
+            with transaction.atomic():
+                perform(act, cast(User, request.user), user)
+                self.log_change(request, user, act.done)
+        except NotApplicable as refusal:
+            self.message_user(request, f"For {user}: {refusal.message}", messages.WARNING)
+        except TooManyAttempts:
+            often = f"For {user}: That was sent often enough for today. Try again tomorrow."
+            self.message_user(request, often, messages.WARNING)
+        else:
+            self.message_user(request, f"For {user}: {act.done}", messages.SUCCESS)
 
     def save_model(self, request: HttpRequest, user: User, form: ModelForm, change: bool) -> None:
-        if "blocked_until" in form.changed_data:
-            members.block(user, until=form.cleaned_data["blocked_until"])
+        until = form.cleaned_data.get("blocked_until")
+        if until and set(BLOCK) & set(form.changed_data):
+            members.block(user, until=until, reason=form.cleaned_data["block_reason"])
+        elif "blocked_until" in form.changed_data:
+            members.unblock(User.objects.get(pk=user.pk))  # as it was before the form
         if set(STANDING) & set(form.changed_data):
             members.set_standing(
                 user,
@@ -53,18 +162,39 @@ class UserAdmin(Rows):
                 is_superuser=form.cleaned_data["is_superuser"],
             )
 
+    def _may_act(self, request: HttpRequest, user: User) -> bool:
+        try:
+            require_may_act(cast(User, request.user), user)
+        except NotApplicable:
+            return False
+        return True
+
+    def get_fields(self, request: HttpRequest, user: Any = None) -> Any:
+        return TOMBSTONE if user is not None and user.is_erased else SHOWN
+
     def get_readonly_fields(self, request: HttpRequest, user: Any = None) -> list[str]:
+        if user is not None and user.is_erased:
+            return TOMBSTONE
         if user is not None and user.pk == request.user.pk:
-            return (
-                SHOWN  # nobody blocks or demotes themselves by mistake; another member of staff can
-            )
+            return SHOWN  # nobody blocks or demotes themselves by mistake; others of staff can
+        if user is not None and not self._may_act(request, user):
+            return SHOWN
         # Only an owner makes staff, or a member of staff could make themselves owner.
-        changeable = {"blocked_until", *(STANDING if request.user.is_superuser else [])}
+        changeable = {*BLOCK, *(STANDING if request.user.is_superuser else [])}
         return [name for name in SHOWN if name not in changeable]
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_delete_permission(self, request: HttpRequest, user: Any = None) -> bool:
-        """A row cannot simply go: it would reopen the invite it came by. Block instead."""
-        return False
+@admin.register(Event)
+class EventAdmin(Records):
+    """The security history, to be read. `manage.py verify_events` says whether it is untouched."""
+
+    list_display = ["at", "kind", "user_id", "ip", "details"]
+    list_filter = ["kind", "at"]
+    search_fields = ["=user_id"]
+    search_help_text = "The id of a member, as in the address of their page here."
+    ordering = ["-pk"]
+    fields = ("at", "kind", "user_id", "details", "ip", "user_agent", "position")
+    show_full_result_count = False
+
+    def get_readonly_fields(self, request: HttpRequest, event: Any = None) -> Any:
+        return self.fields

@@ -1,4 +1,4 @@
-"""The cookie by which a browser is known again: see services.devices."""
+"""What we leave with a browser, and have it throw away."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -7,7 +7,10 @@ from accounts.services import devices
 
 
 def remember_device(response: HttpResponse, email: str) -> None:
-    """Give the browser a budget of its own for logging in to the account of that address."""
+    """Know the browser again: it has a budget of its own for logging in to that account.
+
+    See services.devices.
+    """
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
         devices.new_cookie(email),
@@ -16,3 +19,11 @@ def remember_device(response: HttpResponse, email: str) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def forget_member(response: HttpResponse) -> None:
+    """Have the browser drop what it kept of a member's pages.
+
+    Not "cookies": it would take those of every site under the same domain.
+    """
+    response["Clear-Site-Data"] = '"cache", "storage"'

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 from functools import wraps
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import hashers
+from accounts import hashers, resume
+from accounts.errors import ProofTooOld
 from accounts.redirects import next_url
-
-View = Callable[..., HttpResponse]
+from accounts.requests import MemberRequest
+from accounts.services import reauth
+from bottomline.caller import caller_of
+from bottomline.responses import View
 
 page = require_http_methods(["GET", "HEAD"])
 form_page = require_http_methods(["GET", "HEAD", "POST"])
@@ -25,20 +31,44 @@ def credentials(view: View) -> View:
     """For pages whose form carries a password: admitted by the bulkhead, hidden in reports."""
 
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         with hashers.admission():
             return view(request, *args, **kwargs)
 
-    return sensitive_post_parameters("password", "repeated")(wrapper)
+    return sensitive_post_parameters("current", "password", "repeated")(wrapper)
+
+
+def fresh_proof(back: str = "") -> Callable[[View], View]:
+    """For what matters: asks for the password first, if that was more than ten minutes ago.
+
+    Afterwards they are back on the page (or at `back`, for an address that is no page) with what
+    they had typed, and press the button again: nothing is replayed.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def wrapper(request: MemberRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+            try:
+                reauth.require(caller_of(request))
+                return view(request, *args, **kwargs)
+            except ProofTooOld:
+                if request.method == "POST" and not back:
+                    resume.keep(request)
+                there = back or request.path
+                return redirect(f"{reverse('accounts:reauth')}?{urlencode({'next': there})}")
+
+        return wrapper
+
+    return decorate
 
 
 def anonymous_only(view: View) -> View:
     """For visitors; a member is taken on to where they were going."""
 
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if request.user.is_authenticated:
             return redirect(next_url(request))
         return view(request, *args, **kwargs)
@@ -53,7 +83,7 @@ def link_page(view: View) -> View:
     """
 
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
         response["Referrer-Policy"] = "strict-origin"
         return response

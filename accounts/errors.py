@@ -35,6 +35,74 @@ class AccountBlocked(Refusal):
         self.until = until
 
 
+class BadBlock(Refusal):
+    """Told to staff: a block has an end and a reason."""
+
+    reason = "bad_block"
+
+
+class NotApplicable(Refusal):
+    """Told to staff: what they chose makes no sense for that member, or is not theirs to do."""
+
+    reason = "not_applicable"
+
+
+class WrongPassword(Refusal):
+    """Told to somebody who is logged in, of their own password."""
+
+    reason = "wrong_password"
+    message = "That is not your password. Type the one you log in with."
+
+
+class ProofTooOld(Refusal):
+    """Whoever asks has not proved who they are for a while: see services.reauth."""
+
+    reason = "proof_too_old"
+    message = "Prove that it is you first."
+
+
+class TooManyProofs(Refusal):
+    """Too many wrong passwords from somebody who is logged in; now they are not any more."""
+
+    reason = "too_many_proofs"
+    message = "That was too often. Log in again, or choose a new password."
+
+
+class NoSuchSession(Refusal):
+    """Ended, somebody else's, or made up: one answer for all of them."""
+
+    reason = "no_such_session"
+    message = "There is no such session."
+
+
+class WrongName(Refusal):
+    """What was typed to confirm a deletion is not the name of the account."""
+
+    reason = "wrong_name"
+    message = "That is not your username, so nothing was deleted. Type it as it stands above."
+
+
+class LastOwner(Refusal):
+    """Without an owner nobody could look after the site any more."""
+
+    reason = "last_owner"
+    message = (
+        "You are the only owner, so nothing was deleted. Make somebody else owner first: in the "
+        "admin, open their account and tick “staff” and “superuser”."
+    )
+
+
+class ExportTooSoon(Refusal):
+    """One copy of one's data a day; `until` is when to ask for the next."""
+
+    reason = "export_too_soon"
+    message = "One copy a day is all we can make."
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__()
+        self.until = until
+
+
 class WeakPassword(Refusal):
     reason = "weak_password"
 
@@ -42,6 +110,29 @@ class WeakPassword(Refusal):
 class UsernameTaken(Refusal):
     reason = "username_taken"
     message = "Somebody has that name, or one that looks like it. Choose another."
+
+
+class UsernameChangedRecently(Refusal):
+    """Names people know each other by should not change every day."""
+
+    reason = "username_changed_recently"
+    message = "You have changed your username recently."
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__()
+        self.until = until
+
+
+class SameAddress(Refusal):
+    reason = "same_address"
+    message = "That is your address already. Type the one you want to change to."
+
+
+class AddressTaken(Refusal):
+    """Told only to somebody who reads the mail of that address."""
+
+    reason = "address_taken"
+    message = "Another account has this address by now."
 
 
 class TokenUnusable(Refusal):

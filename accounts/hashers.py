@@ -19,6 +19,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError, VerifyMismatchError
 from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
+from bottomline import metrics
 from bottomline.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -40,13 +41,15 @@ def admission() -> Iterator[None]:
     if not _waiting.acquire(blocking=False):
         raise _busy()
     try:
-        admitted = _admitted.acquire(timeout=LONGEST_WAIT)
+        with metrics.HASHING_REQUESTS.labels("waiting").track_inprogress():
+            admitted = _admitted.acquire(timeout=LONGEST_WAIT)
     finally:
         _waiting.release()
     if not admitted:
         raise _busy()
     try:
-        yield
+        with metrics.HASHING_REQUESTS.labels("admitted").track_inprogress():
+            yield
     finally:
         _admitted.release()
 
@@ -91,12 +94,14 @@ class BoundedArgon2Hasher(Argon2PasswordHasher):
     parallelism = 1  # a second thread for each hash would only take it from another login
 
     def encode(self, password: str, salt: str) -> str:
-        return _hash(partial(super().encode, password, salt))
+        with metrics.HASH_SECONDS.labels("encode").time():
+            return _hash(partial(super().encode, password, salt))
 
     def verify(self, password: str, encoded: str) -> bool:
         _, rest = encoded.split("$", 1)
         try:
-            return _hash(partial(PasswordHasher().verify, "$" + rest, password))
+            with metrics.HASH_SECONDS.labels("verify").time():
+                return _hash(partial(PasswordHasher().verify, "$" + rest, password))
         except (VerifyMismatchError, InvalidHashError):
             return False
 

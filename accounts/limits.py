@@ -10,22 +10,59 @@ from bottomline.limits import Limit
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 
-# From a browser that never logged in to this account.
-LOGIN_BY_ACCOUNT = Limit("login:account", 10, QUARTER)
+# From browsers that never logged in to this account. Who keeps failing waits for longer and longer.
+LOGIN_BY_ACCOUNT = (
+    Limit("login:account", 10, QUARTER),
+    Limit("login:account:hour", 20, HOUR),
+    Limit("login:account:day", 50, DAY),
+)
 LOGIN_BY_NETWORK = Limit("login:network", 30, QUARTER)
 # From one that has: a budget of its own, which nobody elsewhere can use up.
-LOGIN_BY_DEVICE = Limit("login:device", 10, QUARTER)
+LOGIN_BY_DEVICE = (
+    Limit("login:device", 10, QUARTER),
+    Limit("login:device:hour", 20, HOUR),
+    Limit("login:device:day", 50, DAY),
+)
+# Mails to an owner whose account strangers keep trying, with a link that lets a new browser in.
+UNLOCK_MAIL_BY_ACCOUNT = Limit("login:unlock-mail", 1, DAY)
+# Browsers one such link lets in: the one of the mail program may not be the one that is meant.
+UNLOCK_BY_LINK = Limit("login:unlock-link", 5, DAY)
+
+# Somebody who sits at a member's open session and does not know the password.
+PROOF_BY_SESSION = Limit("proof:session", 5, DAY)
 
 CONFIRMATION_PAUSE = Limit("confirmation:account:minute", 1, timedelta(seconds=60))
 CONFIRMATION_BY_ACCOUNT = Limit("confirmation:account:day", 5, DAY)
 CONFIRMATION_BY_NETWORK = Limit("confirmation:network", 10, HOUR)
+# From browsers that have not worked for it: see bottomline.captcha.
+CONFIRMATION_WITHOUT_WORK = Limit("confirmation:without-work", 3, QUARTER)
 
-PASSWORD_RESET_BY_ACCOUNT = Limit("password-reset:account", 3, QUARTER)
-PASSWORD_RESET_BY_ACCOUNT_HOURLY = Limit("password-reset:account:hour", 5, HOUR)
+# One window shorter than a link's life and no longer one beside it: whoever else asks, and however
+# often, its owner's mailbox always holds a link that works.
+PASSWORD_RESET_BY_ACCOUNT = Limit("password-reset:account", 1, QUARTER)
 PASSWORD_RESET_BY_NETWORK = Limit("password-reset:network", 10, HOUR)
+PASSWORD_RESET_WITHOUT_WORK = Limit("password-reset:without-work", 3, QUARTER)
+
+# Beside those: whoever has used them up may be asking staff for help.
+MAIL_BY_STAFF = Limit("staff-mail:member", 10, DAY)
+
+EMAIL_CHANGE_BY_MEMBER = Limit("email-change:member", 3, DAY)
+EMAIL_CHANGE_BY_NETWORK = Limit("email-change:network", 10, HOUR)
+# Generous; counting at all sees to it that nothing is moved while Redis is away, and the sessions
+# that are to end with it.
+EMAIL_MOVE_BY_NETWORK = Limit("email-move:network", 30, HOUR)
+EMAIL_CHANGE_PAUSE = Limit("email-change:resend:minute", 1, timedelta(seconds=60))
+EMAIL_CHANGE_RESEND_BY_MEMBER = Limit("email-change:resend", 5, DAY)
 
 # Judging and hashing a password costs us more than asking costs whoever asks.
 PASSWORD_CHOICE_BY_NETWORK = Limit("password-choice:network", 30, HOUR)
 
+# Leaving and coming back: each is a mail.
+CLOSING_BY_MEMBER = Limit("closing:member", 5, DAY)
+
 BAD_TOKEN_BY_NETWORK = Limit("bad-token:network", 20, HOUR)
 USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minutes=5))
+
+# Each costs a process and a second of a core.
+PICTURE_BY_MEMBER = Limit("picture:member", 10, HOUR)
+PROFILE_BY_MEMBER = Limit("profile:member", 60, HOUR)

@@ -19,6 +19,7 @@ def requested_next(request: HttpRequest) -> str:
     is_ours = (
         len(wanted) <= NEXT_LENGTH
         and wanted.startswith("/")
+        and not wanted.startswith(("//", "/\\"))  # Django lets them pass where no name follows
         and wanted.isprintable()
         and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     )

@@ -10,17 +10,33 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 
+from bottomline import dashboard
+
 
 class Rows(admin.ModelAdmin):
-    """Rows filtered by what the page offers and by nothing else.
+    """Rows that come about by what people do: here they are looked at, not typed in nor deleted.
 
-    Django lets an address name any column of the table, and so guess at a password's hash letter
-    by letter, or send the database a regular expression.
+    They are filtered by what the page offers and by nothing else. Django lets an address name any
+    column of the table, and so guess at a password's hash letter by letter, or send the database a
+    regular expression.
     """
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         field, _, how = lookup.partition("__")
         return field in self.list_filter and how in {"", "exact", "isnull", "gte", "lt"}
+
+
+class Records(Rows):
+    """Rows that nobody changes either."""
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
 
 
 class TemporaryRedirect(HttpResponseRedirect):
@@ -43,6 +59,11 @@ class Site(admin.AdminSite):
         if request.user.is_authenticated:
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next", "/admin/"), "/login/")
+
+    def index(self, request: HttpRequest, extra_context: dict | None = None) -> Any:
+        """The front page, with how things stand above what there is."""
+        panels = dashboard.panels(request.user.has_perm)
+        return super().index(request, {"panels": panels} | (extra_context or {}))
 
     def logout(self, request: HttpRequest, extra_context: object = None) -> Any:
         """On to our own, method and form and all, so there is one way to log out."""

@@ -1,6 +1,7 @@
 """Who is calling: what a service may know of a request."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -20,6 +21,7 @@ class Caller:
     ip: str
     user_agent: str = ""
     device_cookie: str = ""
+    proved_at: datetime | None = None  # when they last proved who they are, in this session
 
     @cached_property
     def network(self) -> str:
@@ -33,9 +35,22 @@ class Caller:
 def caller_of(request: HttpRequest) -> Caller:
     return Caller(
         ip=client_ip(request),
-        user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH],
+        user_agent=_printable(request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH]),
         device_cookie=request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""),
+        proved_at=_proved_at(request),
     )
+
+
+def place_of(ip: str) -> str:
+    """The network an address is in, roughly: enough to know one's own, too little to find a house.
+
+    192.0.2.0/24 or 2001:db8:1::/48 (ASVS 14.2.6); nothing for what is no address.
+    """
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return ""
+    return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
 def client_ip(request: HttpRequest) -> str:
@@ -60,3 +75,13 @@ def client_ip(request: HttpRequest) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)
+
+
+def _proved_at(request: HttpRequest) -> datetime | None:
+    # Only of a session that was read already: asking must not cost a visitor's page a round trip.
+    meta = getattr(getattr(request, "session", None), "meta", None)
+    return meta.proved if meta else None
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(filter(str.isprintable, text))

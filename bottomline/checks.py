@@ -1,5 +1,6 @@
 """What `manage.py check --deploy` says about the environment, beyond Django's own checks."""
 
+import os
 from typing import Any
 
 from django.conf import settings
@@ -34,6 +35,22 @@ def check_public(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
                 id="bottomline.E003",
             )
         )
+    if settings.BREACHED_PASSWORDS.startswith("http://"):
+        found.append(
+            checks.Error(
+                "BREACHED_PASSWORDS is not https, so parts of password hashes travel readable.",
+                hint="Set BREACHED_PASSWORDS=https://api.pwnedpasswords.com/range/",
+                id="bottomline.E004",
+            )
+        )
+    elif settings.BREACHED_PASSWORDS and not _can_be_asked(settings.BREACHED_PASSWORDS):
+        found.append(
+            checks.Error(
+                "BREACHED_PASSWORDS names no file that can be read.",
+                hint="It is the path of a file of SHA-1 hashes, or the address of a service.",
+                id="bottomline.E005",
+            )
+        )
     if settings.TRUSTED_PROXY_COUNT == 0:
         found.append(
             checks.Warning(
@@ -43,3 +60,7 @@ def check_public(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
             )
         )
     return found
+
+
+def _can_be_asked(where: str) -> bool:
+    return where.startswith("https://") or os.access(where, os.R_OK)

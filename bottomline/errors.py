@@ -25,3 +25,28 @@ class TooManyAttempts(Exception):
     def __init__(self, retry_after: int):
         super().__init__(self.reason)
         self.retry_after = retry_after
+
+
+class CaptchaMissing(TooManyAttempts):
+    """No solution to a challenge, and the budget of those without is used up; for the form."""
+
+    reason = "captcha_missing"
+
+    @property
+    def message(self) -> str:
+        return (
+            "Your browser has not done the small computation that keeps robots out. Turn on "
+            f"JavaScript and load this page again, or wait {in_words(self.retry_after)}: without "
+            "it we take only a few tries from one network."
+        )
+
+
+def in_words(seconds: int | None) -> str:
+    """How long to wait, roughly; of None, "a moment"."""
+    if seconds is None or seconds < 5:
+        return "a moment"
+    if seconds < 120:
+        return f"{seconds} seconds"
+    if seconds < 2 * 3600:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"

@@ -29,6 +29,12 @@ def mac(purpose: str, message: bytes) -> bytes:
     return _mac(settings.SECRET_KEY, purpose, message)
 
 
+def macs(purpose: str, message: bytes) -> list[bytes]:
+    """The MACs of a message under every key in use, today's first: what to look a row up by."""
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [_mac(secret, purpose, message) for secret in secrets]
+
+
 def is_mac(purpose: str, message: bytes, claimed: bytes) -> bool:
     """Whether the claimed MAC (or its first bytes, at least 16) is ours, under any key in use."""
     size = len(claimed)

@@ -33,6 +33,9 @@ REDIS_OPTIONS = (
     '--save "" --unixsocketperm 700 --databases 16 --loglevel warning'
 )
 
+# What the web server takes of a request's head, in bytes, and waits for it, in milliseconds: it
+# answers 431 or hangs up by itself. The Dockerfile says the same.
+HEAD_LIMITS = "--http1-buffer-size 16384 --http1-header-read-timeout 5000"
 
 # What an operator may have set, and every later command must find again.
 ALSO_KEPT = (
@@ -89,6 +92,7 @@ def main() -> None:
 def run(*, reload: bool = False) -> None:
     port = _free_port()
     _writable_folder()
+    shutil.rmtree(VAR / "metrics", ignore_errors=True)  # the counts of processes that are gone
     environment = _environment(port)
     os.environ.update(environment)
     _remember(environment)
@@ -107,7 +111,7 @@ def _processes(port: int, environment: dict[str, str], *, reload: bool) -> dict[
     granian = (
         f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {port} "
         "--workers 1 --blocking-threads 96 --backpressure 128 --workers-kill-timeout 5 "
-        "--respawn-failed-workers --http1-header-read-timeout 5000 --log-level warning "
+        f"--respawn-failed-workers {HEAD_LIMITS} --log-level warning "
         + ("--reload " if reload else "")
         + "bottomline.wsgi:application"
     )

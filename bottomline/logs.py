@@ -1,13 +1,16 @@
 """Log lines are events with fields: JSON for machines, one line for a person developing.
 
 No address, token, code or cookie reaches a log (ASVS 16.2.5). Our own events carry ids; whatever
-others log is searched for the shapes of our secrets.
+others log is searched for the shapes of our secrets. What belongs to one request, or to one task of
+a worker, has its number in the field `request`.
 """
 
 import json
 import logging
 import re
 from datetime import UTC, datetime
+
+from bottomline import request_id
 
 # A token or session id is 43 characters of base64url, a device cookie twice 22; an address has an
 # at sign in it, which an address of a page spells %40.
@@ -35,11 +38,13 @@ class HideSecrets(logging.Filter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, str]:
-    return {
+    fields = {
         name: redact(str(value))
         for name, value in vars(record).items()
         if name not in STANDARD and name not in UNWANTED
     }
+    number = request_id.current()
+    return {**fields, "request": number} if number else fields
 
 
 class JSONFormatter(logging.Formatter):

@@ -1,11 +1,13 @@
 """What is true of every answer, and the one place where refusals become pages."""
 
 import logging
+from time import perf_counter
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 
+from bottomline import metrics, request_id
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
 from bottomline.responses import error_page, unavailable
 
@@ -14,6 +16,7 @@ log = logging.getLogger(__name__)
 # Every header our answers carry, but for what Django's own middleware adds.
 HEADERS = {
     "Content-Security-Policy": settings.CONTENT_SECURITY_POLICY,
+    "Reporting-Endpoints": settings.REPORTING_ENDPOINTS,
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     "X-Robots-Tag": "noindex, nofollow",
@@ -21,31 +24,99 @@ HEADERS = {
 }
 
 
+def headers_before_django() -> list[tuple[str, str]]:
+    """The whole set, for what is answered before Django's own security middleware."""
+    headers = [
+        *HEADERS.items(),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", settings.X_FRAME_OPTIONS),
+        ("Referrer-Policy", settings.SECURE_REFERRER_POLICY),
+        ("Cross-Origin-Opener-Policy", settings.SECURE_CROSS_ORIGIN_OPENER_POLICY),
+    ]
+    if settings.SECURE_HSTS_SECONDS:
+        value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
+        headers.append(("Strict-Transport-Security", value))
+    return headers
+
+
 class EveryAnswer:
-    """Headers on every answer. Outermost."""
+    """A number for every request, headers on every answer, and each is counted. Outermost.
 
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-
-class Refusals:
-    """Turns what services raise into a status and a page, once for all views.
-
-    What no form of ours sends is refused before anything reads it: a body larger than they need,
-    and a charset that is not theirs, which Python might know as no charset at all.
+    Nothing is kept by a browser or a proxy but files named by their content, whatever a view, the
+    admin or a library says of its answer (ASVS 14.3.2).
     """
 
     def __init__(self, get_response):
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if _content_length(request) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        began, number = perf_counter(), request_id.number(request.META)
+        response = self.get_response(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if "immutable" not in response.headers["Cache-Control"]:
+            response.headers["Cache-Control"] = HEADERS["Cache-Control"]
+            # Of a file, a cache would give the number of whoever came first to everybody.
+            response.headers[request_id.HEADER] = number
+        # What matches no route has one name, or whoever invents addresses would invent series.
+        view = _view_name(request) or "unmatched"
+        metrics.count_answer(view, response.status_code, perf_counter() - began)
+        return response
+
+
+# Other servers ask the one with the headers of whatever their own visitor's browser sent them:
+# asking changes nothing, and no other site's page is shown the answer. To the other, browsers
+# report what they refused, also in documents that count as nobody's: a sealed picture, a frame.
+ASKED_FROM_ANYWHERE = {"/session/", settings.CSP_REPORT_PATH}
+
+
+class FetchMetadata:
+    """Refuses what another site's page makes a browser send, before anything is read or asked."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        site = request.headers.get("Sec-Fetch-Site", "")
+        mode = request.headers.get("Sec-Fetch-Mode", "")
+        dest = request.headers.get("Sec-Fetch-Dest", "")
+        if request.path not in ASKED_FROM_ANYWHERE and not may_come_from(
+            site, method=request.method or "", mode=mode, dest=dest
+        ):
+            log.warning("cross_site.refused", extra={"site": site})
+            return error_page(request, 403, template="403_csrf.html")
+        return self.get_response(request)
+
+
+def may_come_from(site: str, *, method: str, mode: str, dest: str) -> bool:
+    """Whether a browser's request is welcome, by where it says the request began.
+
+    From elsewhere (`cross-site`, and `same-site`: another name under our domain) somebody may
+    follow a link, in a tab of its own; nothing else of ours may be fetched, framed or posted to.
+    Only browsers send these headers and no page can forge them. Without them, or with a value we
+    do not know, the CSRF token, Origin and Referer decide alone, as they do for everybody else.
+    https://www.w3.org/TR/fetch-metadata/, ASVS 3.5.1 and 3.5.8.
+    """
+    if site not in {"cross-site", "same-site"}:
+        return True
+    # The first browsers with these headers left out where the answer is to go.
+    return method in {"GET", "HEAD"} and mode == "navigate" and dest in {"document", ""}
+
+
+class Refusals:
+    """Turns what services raise into a status and a page, once for all views.
+
+    What no page of ours sends is refused before anything reads it: an address or a body larger than
+    they need, and a charset that is not theirs, which Python might know as no charset at all.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if len(request.get_full_path()) > settings.URL_SIZE:
+            return error_page(request, 414)
+        if _content_length(request) > _largest_body(request):
             return error_page(request, 413)
         if _charset(request) not in {"utf-8", "utf8"}:
             return error_page(request, 400)
@@ -68,6 +139,10 @@ def _content_length(request: HttpRequest) -> int:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
+
+
+def _largest_body(request: HttpRequest) -> int:
+    return settings.BODY_SIZES.get(request.path, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 
 def _charset(request: HttpRequest) -> str:
@@ -100,13 +175,13 @@ def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
         return error_page(request, 429, retry_after=error.retry_after)
     if isinstance(error, Unavailable):
         log.warning("unavailable", extra={"reason": error.reason})
-        return unavailable(request, error.retry_after)
+        return unavailable(request, error.reason, retry_after=error.retry_after)
     if isinstance(error, DATABASE_AWAY):
         log.error("database.away", extra={"error": type(error).__name__})
-        return unavailable(request)
+        return unavailable(request, "database_away")
     if isinstance(error, REDIS_AWAY):
         log.error("redis.away", extra={"error": type(error).__name__})
-        return unavailable(request)
+        return unavailable(request, "redis_away")
     return None
 
 

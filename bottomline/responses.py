@@ -1,8 +1,16 @@
 """The answers that any part of the project may have to give, as a page or as JSON."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+
+from bottomline import metrics, request_id
+from bottomline.errors import in_words
+
+View = Callable[..., HttpResponseBase]
 
 TITLES = {
     400: "That request could not be read.",
@@ -10,7 +18,9 @@ TITLES = {
     404: "There is nothing here.",
     405: "That is not how this address is used.",
     413: "That is more than this form takes.",
+    414: "That address is too long.",
     429: "Too many attempts. Wait a little and try again.",
+    500: "Something broke on our side. Try again in a few minutes.",
     503: "We are briefly unavailable. Try again in a moment.",
 }
 
@@ -23,26 +33,42 @@ def error_page(
     if _wants_json(request):
         response = JsonResponse({"error": TITLES[status]}, status=status)
     else:
-        context = {"wait": _in_words(retry_after), "support_url": settings.SUPPORT_URL}
+        context = {
+            "wait": in_words(retry_after),
+            "support_url": settings.SUPPORT_URL,
+            "request_id": request_id.current(),
+        }
         response = HttpResponse(
-            render_to_string(template or f"{status}.html", context), status=status
+            render_to_string(template or _template(request, status), context), status=status
         )
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)
     return response
 
 
-def unavailable(request: HttpRequest, retry_after: int = 5) -> HttpResponse:
-    """503: something we need is away. The session cookie stays untouched."""
+def unavailable(request: HttpRequest, reason: str, *, retry_after: int = 5) -> HttpResponse:
+    """503: something we need is away, which is counted. The session cookie stays untouched."""
+    metrics.UNAVAILABLE.labels(reason).inc()
     return error_page(request, 503, retry_after=retry_after)
 
 
-def _in_words(seconds: int | None) -> str:
-    if seconds is None or seconds < 5:
-        return "a moment"
-    if seconds < 120:
-        return f"{seconds} seconds"
-    return f"about {round(seconds / 60)} minutes"
+def answers(status: int, template: str) -> Callable[[View], View]:
+    """The page that a view has of its own for an error, wherever on the way that is found."""
+
+    def decorate(view: View) -> View:
+        view.__dict__[_page_of(status)] = template  # which every wrapper carries on
+        return view
+
+    return decorate
+
+
+def _template(request: HttpRequest, status: int) -> str:
+    view = request.resolver_match and request.resolver_match.func
+    return getattr(view, _page_of(status), f"{status}.html")
+
+
+def _page_of(status: int) -> str:
+    return f"page_of_{status}"
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -5,11 +5,12 @@ The defaults are those of production: without a secret key or a public address n
 """
 
 import os
+import sys
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -44,6 +45,7 @@ if not env.str("SECRET_KEY", default="") and LOCAL_ENVIRONMENT.exists():
 # --- What we are and where ---------------------------------------------------------------------
 
 SITE_NAME = "The Bottom Line"
+IS_COMMAND = Path(sys.argv[0]).name == "manage.py"
 DEBUG = env.bool("DEBUG", default=False)
 PORT = env.int("PORT", default=8000)
 
@@ -95,6 +97,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "bottomline.middleware.FetchMetadata",
     "bottomline.middleware.Refusals",
     "bottomline.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -234,13 +237,30 @@ PASSWORD_MIN_LENGTH = env.int("PASSWORD_MIN_LENGTH", default=15)
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "accounts.password_validation.LengthValidator"},
     {"NAME": "accounts.password_validation.ContextValidator"},
+    {"NAME": "accounts.password_validation.CommonValidator"},
     {"NAME": "accounts.password_validation.GuessableValidator"},
+    {"NAME": "accounts.password_validation.BreachedValidator"},
 ]
+# Who knows stolen passwords: the range API of Have I Been Pwned or one like it, the path of a file
+# of SHA-1 hashes in order, or nobody.
+BREACHED_PASSWORDS = env.str("BREACHED_PASSWORDS", default="")
 # As many hashes at once as there are cores for this process. Granian reads the same variable.
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 HASHES_AT_ONCE = max(1, CORES // env.int("GRANIAN_WORKERS", default=1))
+# How much a browser works before it may sign up or ask for a mail: to try half of 2**bits hashes.
+PROOF_OF_WORK_BITS = env.int("PROOF_OF_WORK_BITS", default=18)
+if not 1 <= PROOF_OF_WORK_BITS <= 24:
+    raise ImproperlyConfigured("PROOF_OF_WORK_BITS must be from 1 to 24; each doubles the work")
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
+
+# How many people a member may invite: so many from the first day, and more for everybody who came
+# in by them and has stayed for so long. Nothing is counted in a column, so a change holds at once.
+INVITE_ALLOWANCE = env.int("INVITE_ALLOWANCE", default=5)
+INVITE_EARNED = env.int("INVITE_EARNED", default=1)
+INVITE_EARNED_AFTER_DAYS = env.int("INVITE_EARNED_AFTER_DAYS", default=30)
+if min(INVITE_ALLOWANCE, INVITE_EARNED, INVITE_EARNED_AFTER_DAYS) < 0:
+    raise ImproperlyConfigured("INVITE_ALLOWANCE and INVITE_EARNED… cannot be less than 0")
 
 # --- Mail --------------------------------------------------------------------------------------
 
@@ -289,7 +309,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_TASK_PUBLISH_RETRY = False
+# Once, at once: only a publisher that tries again opens a new connection for one that was dropped.
+CELERY_TASK_PUBLISH_RETRY = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
 CELERY_TASK_DEFAULT_QUEUE = "mail"
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 if CELERY_BROKER_URL.startswith("amqp"):
@@ -309,24 +331,39 @@ else:
     }
 
 OUTBOX_SWEEP_EVERY = timedelta(seconds=env.int("OUTBOX_SWEEP_SECONDS", default=15))
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def every(interval: timedelta, task: str) -> dict[str, Any]:
+    """A task by the clock. After an outage of the broker one run of it is enough: others expire."""
+    expires = min(interval, HOUR).total_seconds()
+    return {"task": task, "schedule": interval, "options": {"expires": expires}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    # Expires: after an outage of the broker one sweep is enough.
-    "sweep the outbox": {
-        "task": "bottomline.outbox.tasks.sweep",
-        "schedule": OUTBOX_SWEEP_EVERY,
-        "options": {"expires": OUTBOX_SWEEP_EVERY.total_seconds()},
-    },
-    "remove accounts nobody confirmed": {
-        "task": "accounts.tasks.prune_unconfirmed",
-        "schedule": timedelta(hours=1),
-        "options": {"expires": 3600},
-    },
+    "send what waits in the outbox": every(OUTBOX_SWEEP_EVERY, "bottomline.outbox.tasks.sweep"),
+    "make the copies members asked for": every(MINUTE, "accounts.tasks.make_exports"),
+    "seal the security history": every(MINUTE, "accounts.tasks.seal_events"),
+    "clean away what is over": every(HOUR, "bottomline.tasks.clean_all"),
+    "delete pictures nobody shows": every(DAY, "accounts.tasks.prune_pictures"),
 }
 
 # --- HTTP --------------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+URL_SIZE = 4096  # path and query; the longest of ours is a login page's `next`
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
+CSP_REPORT_PATH = "/csp-report/"
+# What a body may weigh where that is not the size above: in the one form that carries a file two
+# mebibytes and the rest of the form; in a browser's report. nginx has the same (site.conf).
+BODY_SIZES = {
+    "/account/profile/picture/": 2 * 1024 * 1024 + DATA_UPLOAD_MAX_MEMORY_SIZE,
+    CSP_REPORT_PATH: 16 * 1024,
+}
+# In memory alone: what is refused leaves nothing behind on a disk.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+FILE_UPLOAD_MAX_MEMORY_SIZE = max(BODY_SIZES.values())
 
 SECURE_HSTS_SECONDS = 63_072_000 if IS_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True
@@ -342,10 +379,13 @@ SILENCED_SYSTEM_CHECKS = [
     "django_ratelimit.W001",
 ]
 
+# Browsers know the one or the other: bottomline/csp_reports.py.
+CSP_REPORTING = f"report-to csp; report-uri {CSP_REPORT_PATH}"
+REPORTING_ENDPOINTS = f'csp="{CSP_REPORT_PATH}"'
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; object-src 'none'"
+    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; "
+    f"frame-ancestors 'none'; base-uri 'none'; object-src 'none'; {CSP_REPORTING}"
 )
 
 # --- Static files ------------------------------------------------------------------------------
@@ -353,7 +393,7 @@ CONTENT_SECURITY_POLICY = (
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STORAGES = {
+STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -364,12 +404,57 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_ALLOW_ALL_ORIGINS = False
 
+# --- Files of members --------------------------------------------------------------------------
+
+# Pictures and exports. Served by views to whom they belong, never by a path.
+MEDIA_ROOT = env.str("MEDIA_DIR", default=str(VAR_DIR / "media"))
+# Or in a bucket: s3://name?endpoint=https://s3.example.org&region=eu-central-1, with credentials
+# where boto3 looks for them.
+STORAGE_URL = env.str("STORAGE_URL", default="")
+if STORAGE_URL:
+    BUCKET = urlsplit(STORAGE_URL)
+    if BUCKET.scheme != "s3" or not BUCKET.netloc:
+        raise ImproperlyConfigured("STORAGE_URL must name a bucket, for example s3://members")
+    BUCKET_OPTIONS = dict(parse_qsl(BUCKET.query))
+    STORAGES["default"] = {
+        "BACKEND": "bottomline.bucket.Bucket",
+        "OPTIONS": {
+            "bucket_name": BUCKET.netloc,
+            "endpoint_url": BUCKET_OPTIONS.get("endpoint"),
+            "region_name": BUCKET_OPTIONS.get("region"),
+        },
+    }
+FILE_UPLOAD_PERMISSIONS = 0o600
+FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
+
 # --- Language and time -------------------------------------------------------------------------
 
+# Pages are English. Mails are written in the language their reader has chosen; Django's own words
+# for months and days come with it.
 LANGUAGE_CODE = "en"
-USE_I18N = False
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# --- Metrics -----------------------------------------------------------------------------------
+
+# Whoever gives it is shown /metrics; where it is not set there is no such page.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+if METRICS_TOKEN and len(METRICS_TOKEN) < 32:
+    raise ImproperlyConfigured("METRICS_TOKEN must be 32 characters or more that nobody can guess")
+# Where the processes of one machine keep what they count, so that any of them answers for all.
+METRICS_DIR = env.str("METRICS_DIR", default=str(VAR_DIR / "metrics"))
+# Not a command: one process after another, each of which would leave files there.
+if METRICS_TOKEN and not IS_COMMAND:
+    try:
+        Path(METRICS_DIR).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"METRICS_DIR cannot be made: {error}") from error
+    # Here, because prometheus-client looks for it when it is loaded, by whomever.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = METRICS_DIR
+# Where a worker on a machine of its own answers /metrics itself.
+METRICS_PORT = env.int("METRICS_PORT", default=0)
 
 # --- Logs --------------------------------------------------------------------------------------
 
@@ -384,7 +469,8 @@ LOGGING = {
     "handlers": {
         "stdout": {
             "class": "logging.StreamHandler",
-            "stream": "ext://sys.stdout",
+            # What a command prints is its answer, which a script reads; a server prints its log.
+            "stream": "ext://sys.stderr" if IS_COMMAND else "ext://sys.stdout",
             "filters": ["secrets"],
             "formatter": "line" if DEBUG else "json",
         }

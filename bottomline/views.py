@@ -59,6 +59,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 @login_not_required
+def fault(request: HttpRequest) -> HttpResponse:
+    return error_page(request, 500)
+
+
+@login_not_required
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     log.warning("csrf.refused", extra={"reason": reason})
     return error_page(request, 403, template="403_csrf.html")

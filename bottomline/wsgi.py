@@ -7,9 +7,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bottomline.settings")
 
 django_application = get_wsgi_application()
 
-from bottomline.sessions.gate import Gate  # noqa: E402  (settings are ready only now)
+# Settings and models are ready only now.
+from bottomline.exposition import Counted, Exposition, State  # noqa: E402
+from bottomline.sessions.gate import Gate  # noqa: E402
 
 # Whoever computes in Python gives way to the next after a millisecond instead of five: a member's
 # question does not wait behind several logins.
 sys.setswitchinterval(0.001)
-application = Gate(django_application)
+application = Gate(Exposition(django_application, Counted(), State()))

@@ -5,19 +5,34 @@ from typing import Any
 from django import forms
 
 from accounts.forms import EmailField, PasswordField, UsernameField
+from accounts.texts import UnwelcomeText, one_line
 from bottomline import tokens
-from invites.models import LABEL_LENGTH, LIFETIME, MOST_USES, NOTE_LENGTH
+from bottomline.captcha.forms import CaptchaForm
+from invites import limits
+from invites.models import LABEL_LENGTH, LIFETIME, MOST_USES, NOTE_LENGTH, REASON_LENGTH
+from invites.words import names_a_site
 
 TOKEN = re.compile(rf"[\w-]{{{tokens.LENGTH}}}")
 MOST_DAYS = 90
+MOST_USES_BY_MEMBER = 10
+MOST_DAYS_BY_MEMBER = 30
 
 
-class SignUpForm(forms.Form):
+class SignUpForm(CaptchaForm):
     """Shape only: whether the address or the name is taken is the service's question."""
+
+    door = "signup"
+    otherwise = limits.SIGNUP_WITHOUT_WORK
 
     email = EmailField()
     username = UsernameField()
     password = PasswordField(new=True)
+    # Nobody sees it, so only a program fills it in.
+    website = forms.CharField(
+        required=False,
+        label="Leave this empty",
+        widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}),
+    )
 
 
 class CodeForm(forms.Form):
@@ -43,13 +58,26 @@ class CodeForm(forms.Form):
         return found[0]
 
 
-def _number_between(least: int, most: int) -> dict[str, str]:
-    words = f"Enter a number from {least} to {most}."
-    return dict.fromkeys(("required", "invalid", "min_value", "max_value"), words)
+def _number(label: str, *, initial: int, most: int) -> forms.IntegerField:
+    words = f"Enter a number from 1 to {most}."
+    return forms.IntegerField(
+        label=label,
+        initial=initial,
+        min_value=1,
+        max_value=most,
+        error_messages=dict.fromkeys(("required", "invalid", "min_value", "max_value"), words),
+    )
+
+
+def _readable(text: str) -> str:
+    try:
+        return one_line(" ".join(text.split())) if text else ""
+    except UnwelcomeText as refusal:
+        raise forms.ValidationError(str(refusal)) from None
 
 
 class InviteForm(forms.Form):
-    """What a member may say about an invite."""
+    """What staff may say about an invite."""
 
     email = EmailField(
         autocomplete="off",
@@ -67,23 +95,22 @@ class InviteForm(forms.Form):
         required=False,
         max_length=NOTE_LENGTH,
         label="A few words to them",
-        help_text="Shown on the page the link opens.",
+        help_text="Shown on the page the link opens, and in the mail. No web addresses.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
-    uses = forms.IntegerField(
-        initial=1,
-        min_value=1,
-        max_value=MOST_USES,
-        label="How many people may use it",
-        error_messages=_number_between(1, MOST_USES),
-    )
-    days = forms.IntegerField(
-        initial=LIFETIME.days,
-        min_value=1,
-        max_value=MOST_DAYS,
-        label="Good for how many days",
-        error_messages=_number_between(1, MOST_DAYS),
-    )
+    uses = _number("How many people may use it", initial=1, most=MOST_USES)
+    days = _number("Good for how many days", initial=LIFETIME.days, most=MOST_DAYS)
+
+    def clean_label(self) -> str:
+        return _readable(self.cleaned_data["label"])
+
+    def clean_note(self) -> str:
+        note = _readable(self.cleaned_data["note"])
+        if names_a_site(note):
+            raise forms.ValidationError(
+                "Leave out web and mail addresses. If it is not one, put a space after the dot."
+            )
+        return note
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -96,3 +123,38 @@ class InviteForm(forms.Form):
         arguments = dict(self.cleaned_data)
         arguments["lifetime"] = timedelta(days=arguments.pop("days"))
         return arguments
+
+
+class MemberInviteForm(InviteForm):
+    """The same within a member's bounds; how many they have left is the service's question."""
+
+    uses = _number("How many people may use it", initial=1, most=MOST_USES_BY_MEMBER)
+    days = _number("Good for how many days", initial=LIFETIME.days, most=MOST_DAYS_BY_MEMBER)
+    mail = forms.BooleanField(
+        required=False,
+        label="Mail it to them",
+        help_text="We write to that address, in your name. You can also pass the link on yourself.",
+    )
+    field_order = ["email", "mail"]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if cleaned.get("mail") and cleaned.get("email") == "":
+            self.add_error("email", "Enter the address to mail it to.")
+        return cleaned
+
+
+class FreezeForm(forms.Form):
+    reason = forms.CharField(
+        max_length=REASON_LENGTH,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={"required": "Say why: staff read it here, the members do not."},
+    )
+
+
+class DeclineForm(forms.Form):
+    block = forms.BooleanField(
+        required=False,
+        label="Never mail invites to this address again",
+        help_text="From nobody here. Whoever sent this one is not told.",
+    )

@@ -6,8 +6,11 @@ app_name = "invites"
 
 urlpatterns = [
     path("invite/<str:token>/", views.welcome, name="welcome"),
+    path("invite/<str:token>/decline/", views.decline, name="decline"),
     path("signup/", views.enter_code, name="enter_code"),
     path("signup/username/", views.username_check, name="username_check"),
     path("account/invites/", views.mine, name="mine"),
+    path("account/invites/<uuid:public_id>/mail/", views.mail, name="mail"),
+    path("account/invites/<uuid:public_id>/extend/", views.extend, name="extend"),
     path("account/invites/<uuid:public_id>/revoke/", views.revoke, name="revoke"),
 ]

@@ -1,6 +1,7 @@
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
 from accounts.addresses import InvalidUsername
@@ -14,14 +15,16 @@ from accounts.decorators import (
     post_only,
 )
 from accounts.errors import UsernameTaken, WeakPassword
+from accounts.events import log_only
 from accounts.requests import MemberRequest
 from accounts.services import usernames
 from bottomline.caller import caller_of
+from bottomline.captcha.forms import render_form
 from bottomline.forms import posted
-from invites import services
-from invites.errors import InviteUnusable
-from invites.forms import CodeForm, InviteForm, SignUpForm
-from invites.models import Invite
+from invites import quota, services, signup
+from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent
+from invites.forms import CodeForm, DeclineForm, MemberInviteForm, SignUpForm
+from invites.models import Freeze, Invite
 
 PER_PAGE = 20
 
@@ -35,21 +38,45 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     if request.user.is_authenticated:
         return render(request, "invites/already_member.html")
     caller = caller_of(request)
-    form = SignUpForm(posted(request))
+    form = SignUpForm(posted(request), caller=caller)
     try:
         invite = services.open_link(token, caller=caller)
+        if request.method == "GET":
+            services.note_opened(invite)
         if form.is_valid():
-            services.sign_up(token, **form.cleaned_data, caller=caller)
-            return _check_email(request, form.cleaned_data["email"])
+            typed = form.cleaned_data
+            if typed.pop("website"):
+                log_only("signup.trapped", caller=caller)
+            else:
+                signup.sign_up(token, **typed, caller=caller)
+            return _check_email(request, typed["email"])
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
     except UsernameTaken as refusal:
         form.add_error("username", refusal.message)
     except WeakPassword as refusal:
         form.add_error("password", refusal.message)
-    context = {"form": form, "invite": invite}
-    status = 422 if form.is_bound else 200
-    return render(request, "invites/welcome.html", context, status=status)
+    return render_form(request, "invites/welcome.html", {"form": form, "invite": invite})
+
+
+@form_page
+@for_everyone
+@link_page
+def decline(request: HttpRequest, token: str) -> HttpResponse:
+    """Where "No, thank you" leads. A button, because mail scanners follow links."""
+    caller = caller_of(request)
+    form = DeclineForm(posted(request))
+    try:
+        invite = services.open_to_decline(token, caller=caller)
+        if not invite.email:
+            raise Http404
+        if form.is_valid():
+            block = services.decline(token, block=form.cleaned_data["block"], caller=caller)
+            return render(request, "invites/declined.html", {"block": block})
+    except InviteUnusable:
+        return render(request, "invites/unusable.html", status=410)
+    context = {"form": form, "invite": invite, "may_block": services.comes_by_mail(token)}
+    return render(request, "invites/decline.html", context)
 
 
 @form_page
@@ -65,9 +92,10 @@ def enter_code(request: HttpRequest) -> HttpResponse:
 @page
 @for_everyone
 def username_check(request: HttpRequest) -> HttpResponse:
-    """Tells the sign-up form whether a name is free while it is typed."""
+    """Tells whoever chooses a name whether it is free, while they type."""
+    member = request.user if request.user.is_authenticated else None
     try:
-        free = usernames.is_free(request.GET.get("u", ""), caller=caller_of(request))
+        free = usernames.is_free(request.GET.get("u", ""), caller=caller_of(request), user=member)
     except InvalidUsername as error:
         return JsonResponse({"free": False, "message": str(error)})
     message = "That name is free." if free else UsernameTaken.message
@@ -76,25 +104,84 @@ def username_check(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def mine(request: MemberRequest) -> HttpResponse:
-    form = InviteForm(posted(request))
-    if form.is_valid():
-        services.issue(issuer=request.user, **form.to_invite())
-        messages.success(request, "Your invite is ready. Copy its link and pass it on.")
+    form = MemberInviteForm(posted(request))
+    if form.is_valid() and _issue(request, form):
         return redirect("invites:mine")
-    invites = Invite.objects.filter(issuer=request.user).with_redemptions().select_related("issuer")
+    invites = Invite.objects.filter(issuer=request.user).with_redemptions().with_guests()
     shown = Paginator(invites.order_by("-created_at", "-pk"), PER_PAGE).get_page(
         request.GET.get("page")
     )
-    context = {"form": form, "invites": shown.object_list, "page": shown}
+    context = {
+        "form": form,
+        "invites": shown.object_list,
+        "page": shown,
+        "paused": Freeze.objects.over(request.user).exists(),
+        "quota": quota.of(request.user),
+        "earned": settings.INVITE_EARNED,
+        "earned_after_days": settings.INVITE_EARNED_AFTER_DAYS,
+    }
     status = 422 if form.is_bound else 200
     return render(request, "invites/mine.html", context, status=status)
 
 
 @post_only
+def mail(request: MemberRequest, public_id: str) -> HttpResponse:
+    invite = _mine(request, public_id)
+    try:
+        services.mail(invite, caller=caller_of(request))
+    except InviteUnusable:
+        messages.error(request, "That invite can’t be used any more, so it was not mailed.")
+    except InvitingPaused as refusal:
+        messages.error(request, refusal.message)
+    else:
+        messages.success(request, f"We are writing to {invite.email}, with the same link.")
+    return redirect("invites:mine")
+
+
+@post_only
+def extend(request: MemberRequest, public_id: str) -> HttpResponse:
+    try:
+        services.extend(_mine(request, public_id), caller=caller_of(request))
+    except InviteUnusable:
+        messages.error(request, "That invite was used, revoked or declined. Make another.")
+    except (QuotaSpent, InvitingPaused) as refusal:
+        messages.error(request, refusal.message)
+    else:
+        messages.success(request, "The invite is good for another week, under the same link.")
+    return redirect("invites:mine")
+
+
+@post_only
 def revoke(request: MemberRequest, public_id: str) -> HttpResponse:
-    services.revoke(get_object_or_404(Invite, issuer=request.user, public_id=public_id))
+    invite = _mine(request, public_id)
+    services.revoke(invite, caller=caller_of(request))
     messages.success(request, "The invite is revoked. Its link no longer works.")
     return redirect("invites:mine")
+
+
+def _mine(request: MemberRequest, public_id: str) -> Invite:
+    return get_object_or_404(Invite, issuer=request.user, public_id=public_id)
+
+
+def _issue(request: MemberRequest, form: MemberInviteForm) -> bool:
+    """Make the invite the form describes, or say in the form why not."""
+    try:
+        services.issue(issuer=request.user, **form.to_invite(), caller=caller_of(request))
+    except QuotaSpent as refusal:
+        form.add_error("uses" if refusal.left else None, refusal.message)
+        return False
+    except OwnAddress as refusal:
+        form.add_error("email", refusal.message)
+        return False
+    except InvitingPaused as refusal:
+        form.add_error(None, refusal.message)
+        return False
+    if form.cleaned_data["mail"]:
+        done = "Your invite is ready, and we are writing to them. You can also pass its link on."
+    else:
+        done = "Your invite is ready. Copy its link and pass it on."
+    messages.success(request, done)
+    return True
 
 
 def _check_email(request: HttpRequest, email: str) -> HttpResponse:

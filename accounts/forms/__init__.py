@@ -1,14 +1,27 @@
+from accounts.forms.closing import CloseForm
+from accounts.forms.email_change import EmailChangeForm
 from accounts.forms.email_confirmation import ResendForm
 from accounts.forms.fields import EmailField, PasswordField, UsernameField
 from accounts.forms.login import LoginForm
+from accounts.forms.password_change import ChangePasswordForm
 from accounts.forms.password_reset import ForgotForm, NewPasswordForm
+from accounts.forms.profile import PictureForm, ProfileForm
+from accounts.forms.reauth import ReauthForm
+from accounts.forms.usernames import UsernameForm
 
 __all__ = [
+    "ChangePasswordForm",
+    "CloseForm",
+    "EmailChangeForm",
     "EmailField",
     "ForgotForm",
     "LoginForm",
     "NewPasswordForm",
     "PasswordField",
+    "PictureForm",
+    "ProfileForm",
+    "ReauthForm",
     "ResendForm",
     "UsernameField",
+    "UsernameForm",
 ]

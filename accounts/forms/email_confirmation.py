@@ -1,7 +1,10 @@
-from django import forms
-
+from accounts import limits
 from accounts.forms.fields import EmailField
+from bottomline.captcha.forms import CaptchaForm
 
 
-class ResendForm(forms.Form):
+class ResendForm(CaptchaForm):
+    door = "resend"
+    otherwise = limits.CONFIRMATION_WITHOUT_WORK
+
     email = EmailField()

@@ -61,8 +61,8 @@ class UsernameField(forms.CharField):
                 "data-username-check": "/signup/username/",
             }
         )
+        kwargs.setdefault("label", "Username")
         super().__init__(
-            label="Username",
             help_text="What other members see. Letters, digits, and single . - _ between them, "
             "beginning with a letter.",
             error_messages={"required": "Choose a username."},

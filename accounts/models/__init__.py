@@ -1,4 +1,18 @@
+from accounts.models.email_change import EmailChange, Holder, holder_of
+from accounts.models.event import Event
+from accounts.models.export import Export
+from accounts.models.former_username import FormerUsername
 from accounts.models.token import Purpose, Token
 from accounts.models.user import User
 
-__all__ = ["Purpose", "Token", "User"]
+__all__ = [
+    "EmailChange",
+    "Event",
+    "Export",
+    "FormerUsername",
+    "Holder",
+    "Purpose",
+    "Token",
+    "User",
+    "holder_of",
+]

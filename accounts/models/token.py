@@ -2,25 +2,36 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from accounts.addresses import EMAIL_LENGTH
 from accounts.errors import TokenUnusable
 from accounts.models.user import User
 from bottomline import tokens
+from bottomline.outbox.models import OutboxMessage
 
 
 class Purpose(models.TextChoices):
     EMAIL_CONFIRMATION = "email_confirmation"
     PASSWORD_RESET = "password_reset"  # noqa: S105  (a purpose, not a password)
+    DISOWN = "disown"  # “this wasn’t me”, in every notice
+    LOGIN_UNLOCK = "login_unlock"
 
 
 # Whoever reads the inbox within this time owns the account (ASVS 6.4.1).
 LIFETIMES = {
     Purpose.EMAIL_CONFIRMATION: timedelta(hours=24),
     Purpose.PASSWORD_RESET: timedelta(minutes=30),
+    # It only ever closes doors, and who is on a journey reads the notice late.
+    Purpose.DISOWN: timedelta(days=7),
+    # As long as the longest window that strangers can use up. It opens no account.
+    Purpose.LOGIN_UNLOCK: timedelta(hours=24),
 }
+
+
+# Nobody who got in may take these from the owner, not even by changing the password.
+ONLY_CLOSE_DOORS = (Purpose.DISOWN,)
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
@@ -28,9 +39,20 @@ class TokenQuerySet(models.QuerySet["Token"]):
         """Unused, in time, and its user still has the address it was sent to."""
         return self.filter(used_at=None, expires_at__gt=timezone.now(), sent_to=F("user__email"))
 
+    def over(self) -> "TokenQuerySet":
+        """What no link opens any more, nor could: as long as there is the message that a token was
+        named after, trying that again must find it and not make the link anew.
+        """
+        named_after = OutboxMessage.objects.filter(pk=OuterRef("public_id"))
+        return self.filter(~Exists(named_after), expires_at__lte=timezone.now())
+
     def issue(self, user: User, purpose: Purpose, *, public_id: UUID | None = None) -> "Token":
-        """A new token for the user's present address; the older ones of that purpose are dead."""
-        self.filter(user=user, purpose=purpose).delete()
+        """A new token for the user's present address; the older ones of that purpose are dead.
+
+        But for DISOWN: each notice keeps its own.
+        """
+        if purpose != Purpose.DISOWN:
+            self.filter(user=user, purpose=purpose).delete()
         return self.create(
             public_id=public_id or tokens.new_public_id(),
             user=user,
@@ -52,7 +74,7 @@ class Token(models.Model):
     """A link in a mail. The row says what it is for; the link's MAC is not kept anywhere."""
 
     public_id = models.UUIDField(unique=True, default=tokens.new_public_id, editable=False)
-    purpose = models.CharField(max_length=20, choices=Purpose)
+    purpose = models.CharField(max_length=20)  # of Purpose
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
     sent_to = models.CharField(max_length=EMAIL_LENGTH)
     created_at = models.DateTimeField(default=timezone.now)

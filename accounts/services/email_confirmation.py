@@ -5,9 +5,10 @@ from django.utils import timezone
 
 from accounts import emails, limits
 from accounts.addresses import canonical_email
-from accounts.events import record
+from accounts.events import SYSTEM, record
 from accounts.models import Purpose, Token, User
 from accounts.services import links
+from accounts.signals import confirmed
 from bottomline.caller import Caller
 from bottomline.limits import spend, spend_quietly
 
@@ -20,15 +21,30 @@ def request(email: str, *, caller: Caller) -> None:
     """
     email = canonical_email(email)
     spend((limits.CONFIRMATION_BY_NETWORK, caller.network))
-    if not spend_quietly(
-        (limits.CONFIRMATION_PAUSE, email), (limits.CONFIRMATION_BY_ACCOUNT, email)
-    ):
+    # One after the other, or a stranger would use up the day with what the pause refuses.
+    if not spend_quietly((limits.CONFIRMATION_PAUSE, email)):
         return
-    user = User.objects.filter(email=email).first()
+    if not spend_quietly((limits.CONFIRMATION_BY_ACCOUNT, email)):
+        return
+    user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
     with transaction.atomic():
         # The worker sees whether somebody is waiting; here every address costs the same.
-        emails.confirm_again(user.pk if user else emails.nobody())
-    record("email_confirmation.requested", caller=caller, user=user and user.pk)
+        emails.confirm_again(user_id or emails.nobody())
+        record("email_confirmation.requested", caller=caller, user=user_id)
+
+
+@transaction.atomic
+def request_by_staff(user: User) -> bool:
+    """Send the confirmation mail again for staff, who do not see its link.
+
+    False where nobody waits for it. Raises TooManyAttempts.
+    """
+    if user.is_confirmed or not User.objects.reachable().filter(pk=user.pk).exists():
+        return False
+    spend((limits.MAIL_BY_STAFF, str(user.pk)))
+    emails.confirm_again(user.pk)
+    record("email_confirmation.requested_by_staff", caller=SYSTEM, user=user)
+    return True
 
 
 def open_link(token: str, *, caller: Caller) -> Token:
@@ -45,9 +61,11 @@ def confirm(token: str, *, caller: Caller) -> User:
         user = User.objects.select_for_update().filter(pk=row.user_id).first()
         row.consume()
         assert user  # or the token would have gone with them
-        user.email_confirmed_at = user.email_confirmed_at or timezone.now()
-        user.save(update_fields=["email_confirmed_at"])
+        if not user.is_confirmed:
+            user.email_confirmed_at = timezone.now()
+            user.save(update_fields=["email_confirmed_at"])
+            confirmed.send(sender=User, user=user)
         if not user.has_usable_password():
             emails.reset_password(user.pk)
-    record("email_confirmation.done", caller=caller, user=user.pk)
+        record("email_confirmation.done", caller=caller, user=user)
     return user

@@ -1,8 +1,10 @@
 """Opening a mailed link: the same for every purpose."""
 
+from typing import NoReturn
+
 from accounts import limits
 from accounts.errors import TokenUnusable
-from accounts.events import record
+from accounts.events import log_only
 from accounts.models import Purpose, Token
 from bottomline.caller import Caller
 from bottomline.limits import spend
@@ -15,7 +17,12 @@ def open_link(token: str, purpose: Purpose, *, caller: Caller) -> Token:
     """
     found = Token.objects.find(token, purpose)
     if found is None:
-        record(f"{purpose}.refused", caller=caller, reason=TokenUnusable.reason)
-        spend((limits.BAD_TOKEN_BY_NETWORK, caller.network))
-        raise TokenUnusable
+        refuse(purpose, caller=caller)
     return found
+
+
+def refuse(purpose: str, *, caller: Caller) -> NoReturn:
+    """Say no to a link, and count it: nobody is to try many."""
+    log_only(f"{purpose}.refused", caller=caller, reason=TokenUnusable.reason)
+    spend((limits.BAD_TOKEN_BY_NETWORK, caller.network))
+    raise TokenUnusable

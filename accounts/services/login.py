@@ -1,33 +1,37 @@
 """Logging in: proving who you are, and the one way to finish."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib import auth
-from django.contrib.auth.hashers import (
-    UNUSABLE_PASSWORD_PREFIX,
-    make_password,
-    verify_password,
-)
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
 
-from accounts import limits
+from accounts import emails, limits
 from accounts.addresses import InvalidAddress, canonical_email
 from accounts.errors import AccountBlocked, BadCredentials
 from accounts.events import record
-from accounts.models import User
-from accounts.services import devices
+from accounts.models import Event, User
+from accounts.services import closing, devices, passwords, unlocking
+from bottomline.browsers import browser_of
 from bottomline.caller import Caller
+from bottomline.errors import TooManyAttempts
 from bottomline.limits import spend
 from bottomline.sessions.record import Meta
 
 if TYPE_CHECKING:
     from bottomline.sessions.request import Request
 
-# Matches nothing, and costs the hash that every password costs.
-NO_PASSWORD = UNUSABLE_PASSWORD_PREFIX
-
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
+
+LAST_LOGIN = "last_login"  # in the session: the login before this one, for its owner to compare
+
+# What makes a login unusual even on a known device.
+LONG_AWAY = 90  # days
+MANY_FAILURES = 5  # within an hour
 
 
 def authenticate(email: str, password: str, *, caller: Caller) -> User:
@@ -37,14 +41,11 @@ def authenticate(email: str, password: str, *, caller: Caller) -> User:
     """
     with suppress(InvalidAddress):  # nobody has it; it counts and costs as it was typed
         email = canonical_email(email)
-    _spend(email, caller)
+    count_attempt(email, caller)
     user = User.objects.filter(email=email).first()
-    is_correct, is_outdated = verify_password(password, user.password if user else NO_PASSWORD)
-    if user is None or not is_correct:
-        record("login.refused", caller=caller, user=user and user.pk, reason=BadCredentials.reason)
+    if not passwords.is_right(user, password) or user is None:
+        record("login.refused", caller=caller, user=user, reason=BadCredentials.reason)
         raise BadCredentials
-    if is_outdated:
-        _rehash(user, password)
     return user
 
 
@@ -53,37 +54,87 @@ def complete(
 ) -> None:
     """Log the user in: every way of proving who you are ends here, and nothing else logs in.
 
-    Raises AccountBlocked to somebody who has proved who they are. The id of the session is new,
-    whoever it belonged to before (ASVS 7.2.4).
+    Raises AccountBlocked to somebody who has proved who they are. Who had closed their account is
+    back with that. The id of the session is new, whoever it belonged to before (ASVS 7.2.4). An
+    unusual login is told to its owner by mail, every time: a limit on that would be an intruder's
+    to use up.
     """
     if not user.is_confirmed:
-        record("login.refused", caller=caller, user=user.pk, reason="unconfirmed")
+        record("login.refused", caller=caller, user=user, reason="unconfirmed")
         raise BadCredentials
     if user.blocked_until and user.is_blocked:
-        record("login.refused", caller=caller, user=user.pk, reason=AccountBlocked.reason)
+        record("login.refused", caller=caller, user=user, reason=AccountBlocked.reason)
         raise AccountBlocked(user.blocked_until)
+    if user.is_closed or user.is_erased:
+        try:
+            closing.come_back(user, caller=caller)
+        except BadCredentials:
+            record("login.refused", caller=caller, user=user, reason="closed")
+            raise
     if request.session.snapshot is not None:
         request.session.flush()
+    before = _login_before(user)
+    unusual = _unusual(user, before, caller) if user.last_login else {}
     auth.login(request, user, backend=BACKEND)
     meta = _new_meta(user, method=method, caller=caller, remember=remember)
     # As if read long ago: what changed while the password was being checked (a reset, a block) must
     # show on the very next request, and the services that change it saw no session to end.
     request.session.begin(user.snapshot() | {"read_at": 0}, meta)
-    record("login.completed", caller=caller, user=user.pk, method=method)
+    if before:
+        request.session[LAST_LOGIN] = {
+            "at": before.at.timestamp(),
+            "browser": str(browser_of(before.user_agent)) if before.user_agent else "",
+        }
+    with transaction.atomic():
+        event = record("login.completed", caller=caller, user=user, method=method, **unusual)
+        if unusual:
+            emails.new_login(event)
 
 
-def _spend(email: str, caller: Caller) -> None:
+def _login_before(user: User) -> Event | None:
+    """The login before this one; and with it when the fifth of the latest failures since it was."""
+    failures = Event.objects.filter(
+        user_id=user.pk, kind="login.refused", pk__gt=OuterRef("pk")
+    ).order_by("-pk")
+    fifth = Subquery(failures.values("at")[MANY_FAILURES - 1 : MANY_FAILURES])
+    logins = Event.objects.filter(user_id=user.pk, kind="login.completed")
+    return logins.annotate(fifth_failure_at=fifth).order_by("-pk").first()
+
+
+def _unusual(user: User, before: Event | None, caller: Caller) -> dict[str, int]:
+    """What about this login its owner should be told by mail (ASVS 6.3.5).
+
+    Not asked of the first login of all: it follows on the mail whose link confirmed the address.
+    """
+    now = timezone.now()
+    assert user.last_login
+    away = (now - user.last_login).days
+    failed_at = getattr(before, "fifth_failure_at", None)
+    found = {
+        "strange": int(not devices.is_known(caller.device_cookie, user)),
+        "away": away if away >= LONG_AWAY else 0,
+        "failures": MANY_FAILURES if failed_at and now - failed_at <= timedelta(hours=1) else 0,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def count_attempt(email: str, caller: Caller) -> None:
+    """Count one guess at the password of that address. Raises TooManyAttempts.
+
+    Right ones count as well, so that nobody buys more guesses with an account of their own. Where
+    strangers have used up what strangers have, the owner is mailed a way in for a new browser.
+    """
     device = devices.known_device(caller.device_cookie, email)
     if device:
-        spend((limits.LOGIN_BY_DEVICE, f"{device} {email}"))
-    else:
-        spend((limits.LOGIN_BY_ACCOUNT, email), (limits.LOGIN_BY_NETWORK, caller.network))
-
-
-def _rehash(user: User, password: str) -> None:
-    """Keep the password under today's parameters, unless it was changed meanwhile."""
-    outdated, user.password = user.password, make_password(password)
-    User.objects.filter(pk=user.pk, password=outdated).update(password=user.password)
+        spend(*((limit, f"{device} {email}") for limit in limits.LOGIN_BY_DEVICE))
+        return
+    # The network first and alone: one that may try no more uses up nothing of anybody's.
+    spend((limits.LOGIN_BY_NETWORK, caller.network))
+    try:
+        spend(*((limit, email) for limit in limits.LOGIN_BY_ACCOUNT))
+    except TooManyAttempts:
+        unlocking.request(email, caller=caller)
+        raise
 
 
 def _new_meta(user: User, *, method: str, caller: Caller, remember: bool) -> Meta:

@@ -8,6 +8,7 @@ from accounts.addresses import (
     InvalidAddress,
     InvalidUsername,
     canonical_email,
+    masked,
     require_username,
     username_key,
 )
@@ -88,6 +89,20 @@ def test_names_that_look_alike_are_one_name(one: str, other: str):
     assert username_key(one) == username_key(other)
 
 
+@given(st.text(max_size=40) | st.text(st.sampled_from("abrnil10o._-"), max_size=32))
+def test_whatever_is_typed_is_a_name_or_a_refusal(typed: str):
+    try:
+        name = require_username(typed)
+    except InvalidUsername:
+        return
+    assert require_username(name) == name
+    assert name.isascii()
+    # Neither case nor separators make another name of it, and a key is its own key.
+    alike = {name.upper(), name.replace(".", "").replace("-", "").replace("_", "")}
+    assert {username_key(each) for each in alike} == {username_key(name)}
+    assert username_key(username_key(name)) == username_key(name)
+
+
 def test_names_that_differ_are_two():
     assert username_key("alice") != username_key("alicia")
 
@@ -121,3 +136,11 @@ def test_an_ordinary_name_is_taken_as_typed(name: str):
 def test_a_name_that_misleads_or_breaks_is_refused_with_a_sentence(name: str):
     with pytest.raises(InvalidUsername, match=r"\.$"):
         require_username(name)
+
+
+@pytest.mark.parametrize(
+    ("email", "shown"),
+    [("kim@example.net", "k***@example.net"), ("k@example.net", "k***@example.net")],
+)
+def test_a_masked_address_is_known_to_its_owner_alone(email: str, shown: str):
+    assert masked(email) == shown

@@ -13,7 +13,7 @@ from django.contrib.auth.hashers import check_password, get_hasher, make_passwor
 
 from accounts import hashers
 from accounts.hashers import AT_ONCE, BoundedArgon2Hasher
-from accounts.services import login
+from accounts.services import passwords
 from bottomline.errors import Unavailable
 from conftest import PASSWORD, Person, Visitor, log_in
 
@@ -154,6 +154,6 @@ def test_a_rehash_never_undoes_a_password_changed_meanwhile(alice: Person):
     changed.set_password("another plum orbit kettle")
     changed.save()
 
-    login._rehash(stale, alice.password)
+    passwords._rehash(stale, alice.password)
     assert alice.user.check_password("another plum orbit kettle")
     assert not alice.user.check_password(alice.password)

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.test import RequestFactory
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import Event, User
 from accounts.services import login, members
 from bottomline.caller import Caller
 from bottomline.sessions import cookie
@@ -97,6 +97,7 @@ def test_an_address_is_known_however_it_is_typed(client: Visitor, alice: Person)
 
 @pytest.mark.asvs("6.3.1")
 @pytest.mark.parametrize("email", ["alice@example.org", "nobody@example.org"])
+@pytest.mark.usefixtures("still_clock")
 def test_guessing_is_stopped_after_ten_tries_whether_or_not_there_is_an_account(
     client: Visitor, alice: Person, email: str
 ):
@@ -106,11 +107,13 @@ def test_guessing_is_stopped_after_ten_tries_whether_or_not_there_is_an_account(
     assert attempt(client, email, PASSWORD).status_code == 429
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_one_network_cannot_try_many_accounts(client: Visitor, db: None):
     answers = [attempt(client, f"somebody{n}@example.org").status_code for n in range(31)]
     assert answers == [422] * 30 + [429]
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_a_stranger_who_keeps_failing_never_locks_the_owners_browser_out(
     client: Visitor, alice: Person
 ):
@@ -124,6 +127,7 @@ def test_a_stranger_who_keeps_failing_never_locks_the_owners_browser_out(
     log_in(client, alice)
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_a_device_cookie_is_worth_nothing_for_another_account(
     client: Visitor, alice: Person, bob: Person
 ):
@@ -134,6 +138,7 @@ def test_a_device_cookie_is_worth_nothing_for_another_account(
     assert answers[-1] == 429
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_a_known_device_may_not_guess_for_ever_either(client: Visitor, alice: Person):
     log_in(client, alice)
     client.post("/logout/")
@@ -142,7 +147,7 @@ def test_a_known_device_may_not_guess_for_ever_either(client: Visitor, alice: Pe
 
 
 def test_a_blocked_member_is_told_so_only_with_the_right_password(client: Visitor, alice: Person):
-    members.block(alice.user, until=timezone.now() + timedelta(days=1))
+    members.block(alice.user, until=timezone.now() + timedelta(days=1), reason="spam")
 
     assert attempt(client, alice.email).status_code == 422
     told = attempt(client, alice.email, alice.password)
@@ -154,9 +159,9 @@ def test_a_blocked_member_is_told_so_only_with_the_right_password(client: Visito
 def test_blocking_ends_the_sessions_there_are(client: Visitor, alice: Person):
     log_in(client, alice)
     with commits():
-        members.block(alice.user, until=timezone.now() + timedelta(days=1))
+        members.block(alice.user, until=timezone.now() + timedelta(days=1), reason="spam")
     assert client.get("/session/").status_code == 401
-    members.block(alice.user, until=None)
+    members.unblock(alice.user)
     log_in(client, alice)
 
 
@@ -176,6 +181,7 @@ def test_a_page_that_asked_for_a_login_is_returned_to(client: Visitor, alice: Pe
 
 
 @pytest.mark.asvs("3.7.2")
+@pytest.mark.asvs("1.2.2")
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -250,6 +256,46 @@ def test_the_admin_has_no_way_to_type_a_password(client: Visitor, olivia: Person
         assert 'type="password"' not in page.content.decode()
 
 
+@pytest.mark.asvs("16.4.2")
+def test_staff_read_the_history_in_the_admin_and_nobody_changes_it(
+    client: Visitor, olivia: Person, alice: Person
+):
+    log_in(Visitor(), alice)
+    log_in(client, olivia)
+    found = client.get(f"/admin/accounts/event/?q={alice.user.pk}").content.decode()
+    assert "login.completed" in found
+    assert alice.email not in found
+    event = Event.objects.filter(user_id=alice.user.pk).first()
+    assert event
+    page = f"/admin/accounts/event/{event.pk}/"
+    assert client.get(page + "change/").status_code == 200
+    assert client.post(page + "change/", {"kind": "x"}).status_code == 403
+    assert client.post(page + "delete/", {"post": "yes"}).status_code == 403
+    assert client.get("/admin/accounts/event/add/").status_code == 403
+
+
+def test_what_staff_do_to_a_member_is_in_the_members_history(
+    client: Visitor, olivia: Person, alice: Person
+):
+    log_in(client, olivia)
+    client.post(
+        "/admin/accounts/user/",
+        {"action": "end_sessions", "_selected_action": [str(alice.user.pk)], "sure": "yes"},
+    )
+    change = f"/admin/accounts/user/{alice.user.pk}/change/"
+    block = {"blocked_until_0": "2040-01-01", "blocked_until_1": "12:00:00"}
+    client.post(change, {**block, "block_reason": "Sells invites"})
+    client.post(change, {"blocked_until_0": "", "blocked_until_1": "", "is_staff": "on"})
+    events = Event.objects.filter(user_id=alice.user.pk).order_by("pk")
+    assert [event.kind for event in events][-4:] == [
+        "sessions.ended_by_staff",
+        "account.blocked",
+        "account.unblocked",
+        "account.standing_changed",
+    ]
+    assert {event.ip for event in list(events)[-4:]} == {""}  # that of staff is not theirs to see
+
+
 def test_staff_end_sessions_and_block_in_the_admin(client: Visitor, olivia: Person, alice: Person):
     member = Visitor()
     log_in(member, alice)
@@ -258,7 +304,7 @@ def test_staff_end_sessions_and_block_in_the_admin(client: Visitor, olivia: Pers
 
     client.post(
         "/admin/accounts/user/",
-        {"action": "end_sessions", "_selected_action": [str(alice.user.pk)]},
+        {"action": "end_sessions", "_selected_action": [str(alice.user.pk)], "sure": "yes"},
     )
     assert member.get("/session/").status_code == 401
 
@@ -266,7 +312,11 @@ def test_staff_end_sessions_and_block_in_the_admin(client: Visitor, olivia: Pers
     until = timezone.now() + timedelta(days=1)
     response = client.post(
         change,
-        {"blocked_until_0": f"{until:%Y-%m-%d}", "blocked_until_1": f"{until:%H:%M:%S}"},
+        {
+            "blocked_until_0": f"{until:%Y-%m-%d}",
+            "blocked_until_1": f"{until:%H:%M:%S}",
+            "block_reason": "Sells invites",
+        },
     )
     assert response.status_code == 302
     assert member.get("/session/").status_code == 401
@@ -336,7 +386,10 @@ def test_a_member_cannot_be_deleted_in_the_admin(client: Visitor, olivia: Person
     assert alice.user
 
 
-@pytest.mark.parametrize("model", ["accounts/user", "invites/invite", "outbox/outboxmessage"])
+MODELS = ["accounts/user", "accounts/event", "invites/invite", "outbox/outboxmessage"]
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_admin_lists_cost_the_same_however_long_they_are(
     client: Visitor, olivia: Person, inbox, model: str, django_assert_max_num_queries
 ):
@@ -351,11 +404,13 @@ def test_admin_lists_cost_the_same_however_long_they_are(
 def test_admin_searches_and_filters_survive_nonsense(client: Visitor, olivia: Person):
     log_in(client, olivia)
     for query in ("?q=(a%2B)%2B$", "?q=%5B", "?o=-1;", "?p=-1", "?is_staff__exact=x", "?e=1"):
-        for model in ("accounts/user", "invites/invite", "outbox/outboxmessage"):
+        for model in MODELS:
             assert client.get(f"/admin/{model}/{query}").status_code in (200, 302, 400)
 
 
 @pytest.mark.asvs("6.4.6")
+@pytest.mark.asvs("1.2.4")
+@pytest.mark.asvs("1.2.9")
 def test_admin_filters_do_not_guess_at_secrets(client: Visitor, olivia: Person):
     log_in(client, olivia)
     start = olivia.user.password[:12]
@@ -369,7 +424,11 @@ def test_nobody_blocks_or_demotes_themselves_in_the_admin(client: Visitor, olivi
     log_in(client, olivia)
     client.post(
         f"/admin/accounts/user/{olivia.user.pk}/change/",
-        {"blocked_until_0": "2030-01-01", "blocked_until_1": "00:00:00"},
+        {
+            "blocked_until_0": "2030-01-01",
+            "blocked_until_1": "00:00:00",
+            "block_reason": "A mistake",
+        },
     )
     assert client.get("/admin/").status_code == 200
     assert olivia.user.is_superuser
@@ -380,7 +439,7 @@ def test_a_block_holds_against_a_login_that_began_before_it(client: Visitor, ali
     """The row was read before the hash; the session must not be believed for a minute on it."""
     read_before = alice.user
     with commits():
-        members.block(alice.user, until=timezone.now() + timedelta(days=1))
+        members.block(alice.user, until=timezone.now() + timedelta(days=1), reason="spam")
     request = RequestFactory().post("/login/")
     request.session = SessionStore()
     login.complete(request, read_before, method="password", caller=Caller("127.0.0.1"))

@@ -2,11 +2,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
+from accounts.cookies import remember_device
 from accounts.decorators import for_everyone, form_page, link_page, page, post_only
 from accounts.errors import TokenUnusable
 from accounts.forms import ResendForm
 from accounts.services import email_confirmation
 from bottomline.caller import caller_of
+from bottomline.captcha.forms import render_form
 from bottomline.forms import posted
 
 
@@ -21,7 +23,7 @@ def confirm_page(request: HttpRequest) -> HttpResponse:
     try:
         token = email_confirmation.open_link(carried, caller=caller_of(request))
     except TokenUnusable:
-        return _failed(request)
+        return _unusable(request)
     context = {"token": carried, "username": token.user.username}
     return render(request, "accounts/email_confirmation/confirm.html", context)
 
@@ -34,7 +36,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
             request.POST.get("confirmation", ""), caller=caller_of(request)
         )
     except TokenUnusable:
-        return _failed(request)
+        return _unusable(request)
     if user.has_usable_password():
         messages.success(request, "Your address is confirmed. You can log in now.")
     else:
@@ -43,20 +45,29 @@ def confirm(request: HttpRequest) -> HttpResponse:
             "Your address is confirmed. Somebody signed up with it more than once, so choose your "
             "password now: the link is in your mail.",
         )
-    return redirect("accounts:login")
+    response = redirect("accounts:login")
+    # Whoever reads the mailbox is not kept out by strangers who tried the address before.
+    remember_device(response, user.email)
+    return response
 
 
 @form_page
 @for_everyone
 def resend(request: HttpRequest) -> HttpResponse:
-    form = ResendForm(posted(request))
+    caller = caller_of(request)
+    form = ResendForm(posted(request), caller=caller)
     if form.is_valid():
-        email_confirmation.request(form.cleaned_data["email"], caller=caller_of(request))
-        return render(request, "accounts/email_confirmation/requested.html")
-    status = 422 if form.is_bound else 200
-    context = {"form": form}
-    return render(request, "accounts/email_confirmation/request.html", context, status=status)
+        email_confirmation.request(form.cleaned_data["email"], caller=caller)
+        return redirect("accounts:resend_confirmation_sent")
+    return render_form(request, "accounts/email_confirmation/request.html", {"form": form})
 
 
-def _failed(request: HttpRequest) -> HttpResponse:
-    return render(request, "accounts/email_confirmation/failed.html", status=410)
+@page
+@for_everyone
+def sent(request: HttpRequest) -> HttpResponse:
+    """The one answer for every address; loading it again sends nothing."""
+    return render(request, "accounts/email_confirmation/requested.html")
+
+
+def _unusable(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/email_confirmation/unusable.html", status=410)

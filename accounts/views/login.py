@@ -1,8 +1,10 @@
+from contextlib import suppress
+
 from django.contrib import auth, messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from accounts.cookies import remember_device
+from accounts.cookies import forget_member, remember_device
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
 from accounts.errors import AccountBlocked, BadCredentials
 from accounts.events import record
@@ -11,10 +13,13 @@ from accounts.models import User
 from accounts.redirects import next_url, requested_next
 from accounts.services import devices, login
 from bottomline.caller import Caller, caller_of
+from bottomline.errors import DATABASE_AWAY
 from bottomline.forms import posted
+from bottomline.responses import answers
 from bottomline.sessions.request import Request
 
 
+@answers(429, "accounts/login/paused.html")
 @form_page
 @credentials
 @anonymous_only
@@ -25,6 +30,7 @@ def log_in(request: Request) -> HttpResponse:
         email, password = form.cleaned_data["email"], form.cleaned_data["password"]
         try:
             user = login.authenticate(email, password, caller=caller)
+            had_left = user.is_closed
             login.complete(
                 request,
                 user,
@@ -38,6 +44,8 @@ def log_in(request: Request) -> HttpResponse:
             blocked = {"until": refusal.until}
             return render(request, "accounts/login/blocked.html", blocked, status=423)
         else:
+            if had_left:
+                messages.success(request, "Welcome back. Your account stays.")
             return _logged_in(request, user, caller)
     context = {"form": form, "next": requested_next(request)}
     status = 422 if form.is_bound else 200
@@ -47,19 +55,21 @@ def log_in(request: Request) -> HttpResponse:
 @post_only
 @for_everyone
 def log_out(request: Request) -> HttpResponse:
-    if request.user.is_authenticated:
-        record("logout.done", caller=caller_of(request), user=request.user.pk)
+    user_id, caller = request.user.pk, caller_of(request)
     auth.logout(request)
+    if user_id:
+        # Whoever logs out is logged out, whether or not that can be written down.
+        with suppress(*DATABASE_AWAY):
+            record("logout.done", caller=caller, user=user_id)
     messages.success(request, "You are logged out.")
     response = redirect("accounts:login")
-    # Not "cookies": it would take those of every site under the same domain.
-    response["Clear-Site-Data"] = '"cache", "storage"'
+    forget_member(response)
     return response
 
 
 def _logged_in(request: Request, user: User, caller: Caller) -> HttpResponse:
     """On to where they were going, on a device that is known from now on."""
     response = redirect(next_url(request))
-    if not devices.known_device(caller.device_cookie, user.email):
+    if not devices.is_known(caller.device_cookie, user):
         remember_device(response, user.email)
     return response

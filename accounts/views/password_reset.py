@@ -3,24 +3,31 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from accounts.cookies import remember_device
-from accounts.decorators import credentials, for_everyone, form_page, link_page
+from accounts.decorators import credentials, for_everyone, form_page, link_page, page
 from accounts.errors import TokenUnusable, WeakPassword
 from accounts.forms import ForgotForm, NewPasswordForm
 from accounts.services import password_reset
 from bottomline.caller import caller_of
+from bottomline.captcha.forms import render_form
 from bottomline.forms import posted
 
 
 @form_page
 @for_everyone
 def forgot(request: HttpRequest) -> HttpResponse:
-    form = ForgotForm(posted(request))
+    caller = caller_of(request)
+    form = ForgotForm(posted(request), caller=caller)
     if form.is_valid():
-        password_reset.request(form.cleaned_data["email"], caller=caller_of(request))
-        return render(request, "accounts/password_reset/requested.html")
-    status = 422 if form.is_bound else 200
-    context = {"form": form}
-    return render(request, "accounts/password_reset/request.html", context, status=status)
+        password_reset.request(form.cleaned_data["email"], caller=caller)
+        return redirect("accounts:forgot_password_sent")
+    return render_form(request, "accounts/password_reset/request.html", {"form": form})
+
+
+@page
+@for_everyone
+def sent(request: HttpRequest) -> HttpResponse:
+    """The one answer for every address; loading it again sends nothing."""
+    return render(request, "accounts/password_reset/requested.html")
 
 
 @form_page

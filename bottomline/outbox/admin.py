@@ -35,9 +35,3 @@ class OutboxMessageAdmin(Rows):
             f"{revived} will be tried again. Only dead messages can be.",
             messages.SUCCESS if revived else messages.WARNING,
         )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False

@@ -15,6 +15,9 @@ FIRST_WAIT = timedelta(seconds=15)
 LONGEST_WAIT = timedelta(hours=1)
 MOST_ATTEMPTS = 12
 
+DONE_KEPT = timedelta(days=30)
+DEAD_KEPT = timedelta(days=90)
+
 
 class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
     def due(self, now: datetime) -> "OutboxQuerySet":
@@ -23,6 +26,20 @@ class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
             Q(lease_until=None) | Q(lease_until__lte=now),
             status=OutboxMessage.Status.PENDING,
             next_attempt_at__lte=now,
+        )
+
+    def dead(self) -> "OutboxQuerySet":
+        """What is not tried again, unless somebody says so."""
+        return self.filter(status=OutboxMessage.Status.DEAD)
+
+    def over(self) -> "OutboxQuerySet":
+        """What is to be forgotten: done, or dead for so long that nobody will retry it."""
+        now = timezone.now()
+        is_done = Q(status__in=[OutboxMessage.Status.SENT, OutboxMessage.Status.MOOT])
+        # When it was last due is when it was last tried, by a few minutes.
+        return self.filter(
+            is_done & Q(next_attempt_at__lte=now - DONE_KEPT)
+            | Q(status=OutboxMessage.Status.DEAD, next_attempt_at__lte=now - DEAD_KEPT)
         )
 
     def claim(self, pk: uuid.UUID) -> "OutboxMessage | None":
@@ -77,6 +94,8 @@ class OutboxMessage(models.Model):
             models.Index(
                 fields=["next_attempt_at"], condition=Q(status="pending"), name="outbox_due"
             ),
+            models.Index(fields=["created_at"], condition=Q(status="dead"), name="outbox_dead"),
+            models.Index(fields=["sent_at"], condition=Q(status="sent"), name="outbox_sent"),
         ]
 
     def __str__(self) -> str:

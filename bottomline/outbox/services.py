@@ -6,25 +6,32 @@ was never published or never finished.
 
 import logging
 import smtplib
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.core.mail import get_connection
 from django.db import transaction
+from django.db.models import Count, Min
 from django.utils import timezone
 
-from bottomline.outbox import hints, mails
+from bottomline import hints, metrics
+from bottomline.afterwards import after_commit
+from bottomline.outbox import mails
 from bottomline.outbox.models import MOST_ATTEMPTS, OutboxMessage
+from bottomline.outbox.signals import mail_sent
 
 log = logging.getLogger(__name__)
 
+DELIVER = "bottomline.outbox.tasks.deliver_message"
 SWEEP_BATCH = 200
 
 
 def enqueue(kind: str, subject: object) -> OutboxMessage:
     """Promise a mail, in the caller's transaction: it goes out if and only if that commits."""
     message = OutboxMessage.objects.create(kind=kind, subject=str(subject))
-    transaction.on_commit(partial(hints.publish, message.id), robust=True)
+    after_commit(hints.publish, DELIVER, message.id)
     return message
 
 
@@ -65,12 +72,45 @@ def sweep() -> int:
 
 def retry(message_id: UUID) -> bool:
     """Give a dead message another life; False if it is not dead."""
-    revived = OutboxMessage.objects.filter(pk=message_id, status=OutboxMessage.Status.DEAD).update(
+    revived = retry_many([message_id])
+    if revived:
+        after_commit(hints.publish, DELIVER, message_id)
+    return bool(revived)
+
+
+@transaction.atomic
+def retry_many(message_ids: Sequence[UUID]) -> int:
+    """The same for many, which the sweep finds by and by; returns how many were dead."""
+    # Who does this at the same time is not waited for: what they hold, they revive.
+    dead = OutboxMessage.objects.dead().filter(pk__in=message_ids)
+    held = dead.select_for_update(skip_locked=True).values_list("pk", flat=True)
+    return OutboxMessage.objects.filter(pk__in=list(held)).update(
         status=OutboxMessage.Status.PENDING, attempts=0, next_attempt_at=timezone.now()
     )
-    if revived:
-        transaction.on_commit(partial(hints.publish, message_id), robust=True)
-    return bool(revived)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How many messages have which status, how late the latest is, and what died of what."""
+
+    counts: dict[str, int]
+    late: timedelta | None
+    dead: list[tuple[str, str, int]]  # kind, error, how many
+
+
+def standing() -> Standing:
+    """How the outbox is doing. Late is what is due and waits: with workers well, for seconds."""
+    counted = Count("pk")
+    rows = OutboxMessage.objects.order_by().values_list("status").annotate(count=counted)
+    found = dict(rows)
+    dead = OutboxMessage.objects.dead().order_by("kind", "last_error")
+    now = timezone.now()
+    oldest = OutboxMessage.objects.due(now).aggregate(at=Min("next_attempt_at"))["at"]
+    return Standing(
+        counts={status: found.get(status, 0) for status in OutboxMessage.Status.values},
+        late=now - oldest if oldest else None,
+        dead=list(dead.values_list("kind", "last_error").annotate(count=counted)),
+    )
 
 
 def _send(message: OutboxMessage, mail: mails.Mail) -> bool:
@@ -98,7 +138,9 @@ def _send(message: OutboxMessage, mail: mails.Mail) -> bool:
         message.postpone(error=type(error).__name__)
         _log(message, "postponed", error=type(error).__name__)
     else:
-        message.finish(OutboxMessage.Status.SENT)
+        # Only then, and robustly: whatever a listener does, the mail is not sent a second time.
+        if message.finish(OutboxMessage.Status.SENT):
+            mail_sent.send_robust(sender=OutboxMessage, mail=mail)
         _log(message, "sent")
     finally:
         connection.close()
@@ -116,4 +158,5 @@ def _note_refusal(message: OutboxMessage, code: int) -> None:
 
 
 def _log(message: OutboxMessage, outcome: str, **fields: object) -> None:
+    metrics.MAILS.labels(message.kind, outcome).inc()
     log.info(f"mail.{outcome}", extra={"mail": message.kind, "id": str(message.id), **fields})

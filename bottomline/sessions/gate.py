@@ -8,6 +8,7 @@ away, another method) goes on to Django, which has the rules.
 
 import json
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
@@ -15,8 +16,9 @@ from django.contrib.auth import SESSION_KEY
 from django.http.cookie import parse_cookie
 from django.utils import timezone
 
+from bottomline import metrics, request_id
 from bottomline.errors import REDIS_AWAY
-from bottomline.middleware import HEADERS
+from bottomline.middleware import headers_before_django
 from bottomline.sessions import cookie
 from bottomline.sessions.store import is_fresh, read
 from bottomline.sessions.views import CHALLENGE, answer
@@ -30,13 +32,28 @@ NOBODY = b'{"user": null}'
 class Gate:
     def __init__(self, django: Application) -> None:
         self.django = django
-        self.headers = [*HEADERS.items(), *_django_headers()]
+        self.headers = headers_before_django()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ["CONTENT_TYPE"] = _plain(environ)
+        number = request_id.number(environ)
+        try:
+            return self._pass(environ, start_response, number)
+        finally:
+            request_id.end()
+
+    def _pass(
+        self, environ: Environ, start_response: Callable[..., Any], number: str
+    ) -> Iterable[bytes]:
         if environ["PATH_INFO"] != "/session/" or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self.django(environ, start_response)
-        found = self._answer(environ)
+        began = perf_counter()
+        try:
+            found = self._answer(environ)
+        except Exception:
+            # Django meets the same fault, writes it down and has a page for it. The server would
+            # answer by itself, without any of our headers.
+            found = None
         if found is None:
             return self.django(environ, start_response)
         status, extra, body = found
@@ -44,10 +61,12 @@ class Gate:
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
             ("Vary", "Cookie"),
+            (request_id.HEADER, number),
             *extra,
             *self.headers,
         ]
         start_response(status, headers)
+        metrics.count_answer("session", int(status[:3]), perf_counter() - began)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
     def _answer(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes] | None:
@@ -84,17 +103,3 @@ def _plain(environ: Environ) -> str:
     if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return ""
     return kept.partition(";")[0] if "*" in kept or "charset" in kept.lower() else kept
-
-
-def _django_headers() -> list[tuple[str, str]]:
-    """What Django's own security middleware adds to every answer."""
-    headers = [
-        ("X-Content-Type-Options", "nosniff"),
-        ("X-Frame-Options", settings.X_FRAME_OPTIONS),
-        ("Referrer-Policy", settings.SECURE_REFERRER_POLICY),
-        ("Cross-Origin-Opener-Policy", settings.SECURE_CROSS_ORIGIN_OPENER_POLICY),
-    ]
-    if settings.SECURE_HSTS_SECONDS:
-        value = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-        headers.append(("Strict-Transport-Security", value))
-    return headers

@@ -56,7 +56,7 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
                 self._forget(response)
             except REDIS_AWAY as error:
                 log.error("redis.away", extra={"error": type(error).__name__})
-                return unavailable(request)
+                return unavailable(request, "redis_away")
         elif settings.SESSION_COOKIE_NAME in request.COOKIES and session.session_key is None:
             self._forget(response)
         return response

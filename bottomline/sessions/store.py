@@ -36,12 +36,17 @@ redis.call('ZADD', KEYS[2], expires, digest)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
 local surplus = redis.call('ZCARD', KEYS[2]) - tonumber(most)
 if surplus > 0 then
-  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, surplus)) do
-    if other ~= digest and surplus > 0 then
-      redis.call('ZREM', KEYS[2], other)
-      redis.call('DEL', prefix .. other)
-      surplus = surplus - 1
+  local others = {}
+  for _, other in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    local meta = redis.call('HGET', prefix .. other, 'meta')
+    if other ~= digest then
+      others[#others + 1] = {other, meta and cjson.decode(meta).created or 0}
     end
+  end
+  table.sort(others, function(one, two) return one[2] < two[2] end)
+  for place = 1, surplus do
+    redis.call('ZREM', KEYS[2], others[place][1])
+    redis.call('DEL', prefix .. others[place][1])
   end
 end
 local latest = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]

@@ -41,14 +41,20 @@ class Page:
 
 
 class Visitor:
-    """`ip` is where a trusted proxy says they come from; `host` what they claim to be asking."""
+    """`ip` is where a trusted proxy says they come from; `host` what they claim to be asking.
 
-    def __init__(self, url: str, *, ip: str = "", host: str = "") -> None:
+    `site` is the https address they typed, where that proxy ends TLS.
+    """
+
+    def __init__(self, url: str, *, ip: str = "", host: str = "", site: str = "") -> None:
         parts = urlsplit(url)
-        self.url, self.port = url, parts.port
-        self.headers = {"Host": host or parts.netloc}
+        self.url, self.port = site or url, parts.port
+        self.headers = {"Host": host or urlsplit(self.url).netloc}
+        self.csrf_cookie = "__Host-csrf" if site else "csrf"
         if ip:
             self.headers["X-Forwarded-For"] = ip
+        if site:
+            self.headers |= {"X-Forwarded-Proto": "https", "Referer": f"{site}/"}
         self.cookies: dict[str, str] = {}
 
     def get(self, path: str, **headers: str) -> Page:
@@ -56,11 +62,15 @@ class Visitor:
 
     def post(self, path: str, data: dict[str, str] | None = None, **headers: str) -> Page:
         """Post a form with the CSRF token of the cookie jar, as a page of ours would have it."""
-        if "csrf" not in self.cookies:
-            self.get("/login/")
-        body = urlencode({"csrfmiddlewaretoken": self.cookies.get("csrf", ""), **(data or {})})
+        body = urlencode({"csrfmiddlewaretoken": self.csrf_token, **(data or {})})
         headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
         return self.request("POST", path, body=body, headers=headers)
+
+    @property
+    def csrf_token(self) -> str:
+        if self.csrf_cookie not in self.cookies:
+            self.get("/login/")
+        return self.cookies.get(self.csrf_cookie, "")
 
     def request(
         self,

@@ -24,7 +24,7 @@ from playwright.sync_api import (
 from redis import Redis
 
 from bottomline.tests.environment import CHROMIUM, need
-from bottomline.tests.servers import wait_until
+from bottomline.tests.servers import text_of, wait_until
 from bottomline.tests.stack import Stack
 
 OPTIONS = [
@@ -128,17 +128,38 @@ class Door:
             self.regulars[name] = self.member(name, staff=staff)
         return self.regulars[name]
 
-    def mail_to(self, person: Person) -> EmailMessage:
-        """The last mail the mail server took for somebody, once there is one."""
+    def mail_to(self, person: Person, words: str = "") -> EmailMessage:
+        """The last mail (that says this) the mail server took for somebody, once there is one."""
 
         def mails() -> list[EmailMessage]:
-            return [mail for mail in self.stack.mail.received if mail["To"] == person.email]
+            theirs = self.stack.mail.mails_to(person.email)
+            return [mail for mail in theirs if words in mail["Subject"] + text_of(mail)]
 
-        return wait_until(mails, seconds=40, what=f"a mail to {person.email}")[-1]
+        return wait_until(mails, seconds=40, what=f"a mail to {person.email} {words}")[-1]
+
+    def mail_about_a_login(self, person: Person) -> EmailMessage:
+        """The mail after somebody has logged in there on a device that is not the member's."""
+        for _ in range(2):  # the first login of all is not told
+            self.stack.visitor().log_in(person.email, person.password)
+        return self.mail_to(person, "A new login")
 
     def forget_limits(self) -> None:
         """All tests come from one address, which would soon have used up what it may do."""
         self.cache.flushdb()
+
+    def let_proofs_grow_old(self, person: Person) -> None:
+        """As if whoever is logged in to that account had been for a while."""
+        self.python(
+            f"""
+from datetime import timedelta
+from accounts.models import User
+from bottomline.sessions.index import list_live
+from bottomline.sessions.redis import client, session_key
+for one in list_live(User.objects.get(email="{person.email}").pk):
+    one.meta.proved = one.meta.created - timedelta(hours=1)
+    client().hset(session_key(one.digest), "meta", one.meta.dumps())
+"""
+        )
 
     def python(self, code: str) -> None:
         self.stack.manage("shell", "--verbosity", "0", "--command", code)
@@ -244,9 +265,8 @@ def browse(chromium: Browser, door: Door, watch: Watch) -> Iterator[Callable[...
 
     def open_window(**options: Any) -> Page:
         options.setdefault("viewport", DESK)
-        context = chromium.new_context(
-            base_url=door.url, locale="en-GB", timezone_id="Europe/Lisbon", **options
-        )
+        options.setdefault("timezone_id", "Europe/Lisbon")
+        context = chromium.new_context(base_url=door.url, locale="en-GB", **options)
         context.set_default_timeout(PATIENCE)
         context.on("page", watch.over)
         windows.append(context)

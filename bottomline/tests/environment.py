@@ -41,7 +41,15 @@ folder = Path(tempfile.mkdtemp(prefix="bottomline-"))
 redis = RedisServer(folder / "redis")
 
 # Nothing of the developer's own environment reaches a test.
-for name in ("DEBUG", "SECRET_KEY_FALLBACKS", "REDIS_CACHE_URL", "CELERY_BROKER_URL", "EMAIL_URL"):
+for name in (
+    "DEBUG",
+    "SECRET_KEY_FALLBACKS",
+    "REDIS_CACHE_URL",
+    "CELERY_BROKER_URL",
+    "EMAIL_URL",
+    "BREACHED_PASSWORDS",
+    "METRICS_PORT",
+):
     os.environ.pop(name, None)
 os.environ |= {
     "DJANGO_SETTINGS_MODULE": "bottomline.settings",
@@ -50,6 +58,10 @@ os.environ |= {
     "ALLOWED_HOSTS": "door.example.org",
     "SUPPORT_URL": "mailto:help@example.org",
     "REDIS_URL": redis.url,
+    "PROOF_OF_WORK_BITS": "4",  # a test is not to wait for what visitors must
+    "MEDIA_DIR": f"{folder}/media",
+    "METRICS_TOKEN": "the tests' own token, which is long enough",
+    "METRICS_DIR": f"{folder}/metrics",
     "DATABASE_URL": POSTGRES if FOUND["PostgreSQL"] else f"sqlite:///{folder}/tests.sqlite3",
 }
 
@@ -74,6 +86,12 @@ def pytest_report_header() -> list[str]:
     if missing:
         lines.append(f"not found, so their tests are skipped: {', '.join(missing)}")
     return lines
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors, for much of what the tests do is waiting."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

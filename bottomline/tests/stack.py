@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from bottomline.local import ROOT
+from bottomline.local import HEAD_LIMITS, ROOT
 from bottomline.tests.browser import Visitor
 from bottomline.tests.environment import POSTGRES, RABBITMQ, need
 from bottomline.tests.servers import (
@@ -86,6 +87,7 @@ class Stack:
             "EMAIL_URL": self.mail.url,
             "OUTBOX_SWEEP_SECONDS": "1",
             "DATABASE_URL": f"sqlite:///{folder}/stack.sqlite3",
+            "MEDIA_DIR": f"{folder}/media",
             # Visitors come from as many addresses as there are visitors: see `visitor`.
             "TRUSTED_PROXY_COUNT": "1",
             **environment,
@@ -128,7 +130,8 @@ class Stack:
         command = (
             f"{BIN}/granian --interface wsgi --http 1 --no-ws --host 127.0.0.1 --port {self.port} "
             f"--workers {self.web_processes} --blocking-threads 96 --backpressure 128 "
-            "--workers-kill-timeout 5 --respawn-failed-workers bottomline.wsgi:application"
+            f"--workers-kill-timeout 5 --respawn-failed-workers {HEAD_LIMITS} "
+            "bottomline.wsgi:application"
         )
         self._run(self.web, command, "web")
         visitor = self.visitor()
@@ -189,13 +192,20 @@ class Stack:
         """Somebody new, from an address of their own, so that limits count each by themselves."""
         number = next(self.addresses)
         options.setdefault("ip", f"198.18.{number // 250}.{number % 250 + 1}")
+        if self.environment["SITE_URL"] != self.url:
+            options.setdefault("site", self.environment["SITE_URL"])
         return Visitor(self.url, **options)
 
-    def member(self, username: str) -> Member:
+    @cached_property
+    def open_invite(self) -> str:
+        """For whoever is to be a member and it does not matter by which invite."""
+        return self.issue_invite("--uses", "1000")
+
+    def member(self, username: str, invite: str = "") -> Member:
         """Somebody who was invited, signed up, confirmed and logged in."""
         member = Member(self.visitor(), f"{username}@example.org", username)
-        link = self.issue_invite()
-        page = member.browser.sign_up(link, member.email, username, member.password)
+        invite = invite or self.open_invite
+        page = member.browser.sign_up(invite, member.email, username, member.password)
         assert page.status == 200, page
         page = member.browser.confirm(link_in(self.mail.wait_for(member.email)))
         assert page.status == 302, page

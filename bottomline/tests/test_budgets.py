@@ -202,6 +202,20 @@ def test_a_second_login_on_a_known_device_costs_no_more(warm, alice: Person, cou
     assert len(cost.redis) <= 10, cost.redis
 
 
+def test_an_unusual_login_costs_no_more(warm, alice: Person, counted):
+    """From a device that is not known, after failures: its owner is mailed."""
+    log_in(Visitor(), alice)
+    for _ in range(5):
+        attempt(Visitor(), alice.email, "x" * 20)
+    with counted() as cost:
+        assert attempt(Visitor(), alice.email, alice.password) == 302
+
+    assert any("outbox" in sql for sql in cost.sql), "it promises a mail"
+    assert len(cost.argon2) == 1
+    assert len(cost.sql) <= 6, cost.sql
+    assert len(cost.redis) <= 10, cost.redis
+
+
 @pytest.mark.asvs("6.3.8")
 def test_a_wrong_password_and_an_unknown_address_cost_the_same(warm, alice: Person, counted):
     costs = []
@@ -215,6 +229,7 @@ def test_a_wrong_password_and_an_unknown_address_cost_the_same(warm, alice: Pers
     assert costs[0][2] == 1
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_a_login_over_the_limit_costs_no_hash(warm, alice: Person, counted):
     while attempt(Visitor(), alice.email, "x" * 20) != 429:
         pass
@@ -223,6 +238,14 @@ def test_a_login_over_the_limit_costs_no_hash(warm, alice: Person, counted):
 
     assert cost.argon2 == []
     assert cost.sql == []
+
+
+def test_a_page_with_a_challenge_costs_nothing(db, client: Visitor, counted):
+    with counted() as cost:
+        for path in ("/password/forgot/", "/confirmation/resend/"):
+            assert "data-challenge=" in client.get(path).text
+
+    assert cost.counts == (0, 0, 0)
 
 
 # --- lists ---
@@ -235,19 +258,40 @@ def queries_of(visitor: Visitor, path: str, counted) -> list[str]:
 
 
 def test_a_members_invites_cost_the_same_however_many_they_are(
-    member: Visitor, alice: Person, bob: Person, counted
+    member: Visitor, alice: Person, bob: Person, settings, counted
 ):
+    settings.INVITE_ALLOWANCE = 1000
     invites.issue(issuer=alice.user, label="the first")
     few = queries_of(member, "/account/invites/", counted)
     for number in range(15):
         invites.issue(issuer=alice.user, label=str(number), uses=1 + number)
     many = queries_of(member, "/account/invites/", counted)
 
-    assert len(many) == len(few) <= 3, many
+    assert len(many) == len(few) <= 7, many
+
+
+def test_a_members_sessions_cost_three_round_trips_and_no_sql_however_many_they_are(
+    member: Visitor, alice: Person, counted
+):
+    costs = []
+    for _ in range(2):
+        with counted() as cost:
+            assert member.get("/account/sessions/").status_code == 200
+        costs.append(cost.counts)
+        for _ in range(3):
+            log_in(Visitor(), alice)
+
+    assert costs == [(3, 0, 0)] * 2
 
 
 @pytest.mark.parametrize(
-    "path", ["/admin/accounts/user/", "/admin/invites/invite/", "/admin/outbox/outboxmessage/"]
+    "path",
+    [
+        "/admin/accounts/user/",
+        "/admin/accounts/event/",
+        "/admin/invites/invite/",
+        "/admin/outbox/outboxmessage/",
+    ],
 )
 def test_a_list_in_the_admin_costs_the_same_however_long_it_is(
     olivia: Person, inbox: Inbox, counted, path

@@ -31,6 +31,7 @@ def test_without_proxies_of_ours_nobodys_header_is_believed(proxies, forwarded):
 
 
 @pytest.mark.asvs("4.1.3")
+@pytest.mark.asvs("15.3.4")
 @pytest.mark.parametrize(
     ("count", "forwarded"),
     [
@@ -67,6 +68,7 @@ def test_two_visitors_on_ipv4_are_not_one_on_a_server_bound_to_both_families():
     assert Caller(one).network != Caller(other).network
 
 
+@pytest.mark.asvs("15.3.4")
 def test_a_household_on_ipv6_is_one_network():
     one, other = Caller("2001:db8:1:2::1"), Caller("2001:db8:1:2:ffff:ffff:ffff:ffff")
     assert one.network == other.network == "2001:db8:1:2::"

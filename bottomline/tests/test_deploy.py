@@ -16,6 +16,7 @@ import pytest
 import redis
 import yaml
 
+from bottomline.local import HEAD_LIMITS
 from bottomline.tests.environment import missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,14 +120,16 @@ def test_a_container_does_not_run_as_root(services, name):
     assert not str(services[name]["user"]).startswith(("0", "root"))
 
 
+@pytest.mark.asvs("13.3.1")
 def test_no_password_is_in_an_environment_variable(services):
     for service in services.values():
         environment = service.get("environment", {})
         assert not SECRET & set(environment)
         named = {n for n in environment if "PASS" in n and not n.endswith("_FILE")}
-        assert named <= {"PASSWORD_MIN_LENGTH"}
+        assert named <= {"PASSWORD_MIN_LENGTH", "BREACHED_PASSWORDS"}
 
 
+@pytest.mark.asvs("13.3.2")
 def test_a_container_sees_no_secrets_but_its_own(services):
     for name, service in services.items():
         volumes = [v.split(":")[0] for v in service.get("volumes", [])]
@@ -156,12 +159,14 @@ def test_the_site_starts_without_the_broker(services):
     assert "rabbitmq" not in services["web"]["depends_on"]
 
 
+@pytest.mark.asvs("3.5.4")
 def test_only_the_proxy_is_reachable_from_other_machines(services):
     published = {name for name, service in services.items() if service.get("ports")}
     assert published == {"nginx", "mailpit"}
     assert all(port.startswith("127.0.0.1:") for port in services["mailpit"]["ports"])
 
 
+@pytest.mark.asvs("13.2.4")
 def test_the_data_has_no_way_out(compose, services):
     assert compose["networks"]["data"]["internal"] is True
     for name in ["postgres", "redis-sessions", "redis-cache", "rabbitmq"]:
@@ -218,6 +223,7 @@ def test_a_first_start_that_was_killed_is_done_again(kept):
     assert (kept / "app/redis_url").exists()
 
 
+@pytest.mark.asvs("13.2.3")
 def test_no_two_installations_share_a_secret(kept, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     run_make_secrets(other)
@@ -226,6 +232,7 @@ def test_no_two_installations_share_a_secret(kept, tmp_path_factory):
     assert same == {"app/complete", "app/secret_key_fallbacks"}
 
 
+@pytest.mark.asvs("13.3.4")
 def test_a_retired_secret_key_still_verifies(kept):
     first = (kept / "app/secret_key").read_text()
     run_make_secrets(kept, "--new-secret-key")
@@ -267,6 +274,7 @@ def guarded_redis(kept):
         unix_socket.unlink(missing_ok=True)
 
 
+@pytest.mark.asvs("13.2.2")
 def test_the_application_can_use_its_redis_but_neither_empty_nor_reconfigure_it(guarded_redis):
     path, password = guarded_redis
     client = redis.Redis(unix_socket_path=str(path), username="bottomline", password=password)
@@ -278,6 +286,7 @@ def test_the_application_can_use_its_redis_but_neither_empty_nor_reconfigure_it(
             client.execute_command(*command.split())
 
 
+@pytest.mark.asvs("13.2.1")
 def test_a_stranger_gets_nothing_from_redis(guarded_redis):
     path, _ = guarded_redis
     with pytest.raises(redis.exceptions.AuthenticationError):
@@ -310,12 +319,14 @@ def test_signals_reach_the_server_itself(dockerfile):
     assert command.startswith("exec granian ")
 
 
+@pytest.mark.asvs("13.3.1")
 def test_the_image_keeps_no_secret(dockerfile):
     for name, arguments in dockerfile:
         if name in {"ENV", "ARG"}:
             assert not re.search(r"SECRET|PASSWORD|TOKEN", arguments)
 
 
+@pytest.mark.asvs("15.2.4")
 def test_every_package_in_the_image_is_the_one_that_was_pinned(dockerfile):
     installs = [
         step
@@ -345,6 +356,10 @@ def test_the_web_server_knows_every_option_it_is_started_with(dockerfile):
     assert options_of(command.split()) <= options_in_help("granian", "--help")
 
 
+def test_the_image_takes_no_more_of_a_request_than_the_tests_server(dockerfile):
+    assert HEAD_LIMITS in dict(dockerfile)["CMD"]
+
+
 @pytest.mark.parametrize("name", ["worker", "scheduler"])
 def test_celery_knows_every_option_it_is_started_with(services, name):
     command = services[name]["command"]
@@ -364,6 +379,8 @@ def options_in_help(program, *arguments):
     return set(re.findall(r"--[a-z0-9-]+", shown))
 
 
+@pytest.mark.asvs("13.3.1")
+@pytest.mark.asvs("13.4.1")
 def test_the_image_is_sent_nothing_that_is_not_named():
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]

@@ -108,7 +108,7 @@ def test_mail_waits_in_a_quorum_queue_on_rabbitmq(stack: Stack, worker: None):
     assert queues.groups() == ("quorum", "true")
 
 
-@pytest.mark.asvs("13.3.1")
+@pytest.mark.asvs("4.1.3")
 def test_a_forged_host_never_reaches_a_mail(stack: Stack, worker: None):
     link, email = stack.issue_invite(), "bertha@example.org"
     form = {"email": email, "username": "bertha", "password": PASSWORD}

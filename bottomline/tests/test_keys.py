@@ -32,6 +32,7 @@ def test_less_than_16_bytes_of_a_mac_are_none(message: bytes, size: int):
     assert not keys.is_mac("test", message, keys.mac("test", message)[:size])
 
 
+@pytest.mark.asvs("11.2.5")
 @given(st.binary(max_size=80))
 def test_made_up_bytes_are_no_mac(claimed: bytes):
     assert not keys.is_mac("test", b"message", claimed)
@@ -45,6 +46,7 @@ def test_a_mac_of_another_message_is_none():
     assert not keys.is_mac("test", b"message", keys.mac("test", b"another message"))
 
 
+@pytest.mark.asvs("11.2.2")
 def test_after_a_change_of_key_old_signatures_hold_only_while_the_old_key_is_listed(settings):
     signed = keys.mac("test", b"message")
     old, settings.SECRET_KEY = settings.SECRET_KEY, NEW

@@ -1,30 +1,24 @@
 """Counting attempts, in a real Redis."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.core.cache import cache
 from django_redis import get_redis_connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.exceptions import RedisError
 
 from bottomline.errors import TooManyAttempts
 from bottomline.limits import Limit, spend
 from bottomline.tests import environment
 
-NOON = "2030-06-01 12:00:00+00:00"
 FIVE = Limit("test:five", 5, timedelta(minutes=15))
 TEN = Limit("test:ten", 10, timedelta(minutes=15))
 SHORT = Limit("test:short", 5, timedelta(seconds=60))
-
-
-@pytest.fixture
-def still_clock() -> Iterator[time_machine.Traveller]:
-    """Noon, until told otherwise, so that no window ends while a test counts."""
-    with time_machine.travel(NOON, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture
@@ -63,6 +57,17 @@ def test_exactly_as_many_uses_however_many_arrive_at_once(still_clock):
 def test_one_persons_uses_are_not_anothers(still_clock):
     assert uses_until_closed(FIVE, "alice") == 5
     assert uses_until_closed(FIVE, "bob") == 5
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.tuples(st.sampled_from([FIVE, TEN]), st.text(max_size=3)), max_size=40))
+def test_whatever_is_counted_in_whatever_order_each_has_its_own_number(still_clock, uses):
+    cache.clear()
+    opened = Counter(use for use in uses if is_open(*use))
+    asked = Counter(uses)
+    assert opened == Counter({(limit, v): min(asked[limit, v], limit.count) for limit, v in asked})
 
 
 def test_uses_under_one_name_are_not_uses_under_another(still_clock):
@@ -138,6 +143,7 @@ def test_a_limit_counts_for_the_whole_of_a_long_period(still_clock, period):
     assert not is_open(limit, "alice")
 
 
+@pytest.mark.asvs("1.3.9")
 @pytest.mark.parametrize("value", ["", "\0", "x" * 10_000, "päivi@example.org", "a b\r\nc", "💶"])
 def test_whatever_is_typed_can_be_counted(still_clock, value):
     assert uses_until_closed(FIVE, value) == 5
@@ -159,6 +165,7 @@ def test_when_redis_is_back_so_are_limits_with_what_was_counted(still_clock):
 
 
 @pytest.mark.asvs("14.2.4")
+@pytest.mark.asvs("1.3.9")
 def test_redis_does_not_say_who_is_counted(still_clock):
     spend((FIVE, "alice@example.org"), (TEN, "203.0.113.7"))
     redis = get_redis_connection("default")

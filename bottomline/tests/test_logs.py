@@ -147,6 +147,7 @@ NASTY = [
 
 
 @pytest.mark.asvs("16.4.1")
+@pytest.mark.asvs("16.2.4")
 @pytest.mark.parametrize("text", NASTY)
 def test_a_json_line_is_one_line_that_can_be_read_back(text):
     line = logged(JSONFormatter, "login.refused %s", text, extra={"agent": text})
@@ -167,6 +168,7 @@ def test_a_json_line_holds_the_whole_exception():
     assert "Traceback" in json.loads(line)["exception"]
 
 
+@pytest.mark.asvs("16.2.2")
 def test_a_json_line_says_when_in_utc():
     at = json.loads(logged(JSONFormatter, "event"))["at"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", at)
@@ -209,6 +211,7 @@ def written() -> Iterator[io.StringIO]:
     dictConfig(django_settings.LOGGING)
 
 
+@pytest.mark.asvs("16.2.3")
 def test_production_writes_json_to_standard_output():
     [handler] = [h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler]
 
@@ -219,6 +222,7 @@ def test_production_writes_json_to_standard_output():
 
 
 @pytest.mark.asvs("16.2.5")
+@pytest.mark.asvs("16.3.3")
 def test_a_whole_journey_writes_no_secret(written: io.StringIO, inbox: Inbox):
     invite = invites.issue()
     person = Person("carol@example.org", "carol")
@@ -245,6 +249,7 @@ def test_a_whole_journey_writes_no_secret(written: io.StringIO, inbox: Inbox):
     assert not [secret for secret in known if secret in written.getvalue()]
 
 
+@pytest.mark.asvs("16.2.1")
 def test_a_login_is_logged_with_who_and_from_where(written: io.StringIO, inbox: Inbox):
     dora = join(inbox, "dora@example.org", "dora")
     log_in(Visitor(), dora)

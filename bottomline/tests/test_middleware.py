@@ -16,6 +16,7 @@ from django.urls import URLPattern, get_resolver
 from django.urls import path as route_to
 
 from bottomline import tokens
+from bottomline.responses import error_page
 from bottomline.tests import environment
 from bottomline.wsgi import application
 from conftest import Person, Visitor, log_in, path_of
@@ -25,9 +26,11 @@ from invites.models import Invite
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        "font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
+        "report-to csp; report-uri /csp-report/"
     ),
+    "Reporting-Endpoints": 'csp="/csp-report/"',
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -42,34 +45,70 @@ PRIVATE = {"Cache-Control": "no-store, private"}
 NO_ROW = UUID("6f1c2a7e-90d4-4b53-8a1e-0c2d3f4a5b6c")
 TOKEN = tokens.make("confirm_email", NO_ROW)
 INVITE = tokens.make("invite", NO_ROW)
+NEW_EMAIL = tokens.make("email_change", NO_ROW)
+UNDO = tokens.make("email_undo", NO_ROW)
+UNLOCK = tokens.make("login_unlock", NO_ROW)
 RESET = tokens.make("password_reset", NO_ROW)
+DISOWN = tokens.make("disown", NO_ROW)
 
 # Every route of ours that a visitor reaches, and the methods it takes.
 PUBLIC = {
     "/": "GET, HEAD",
     "/session/": "GET, HEAD",
     f"/invite/{INVITE}/": "GET, HEAD, POST",
+    f"/invite/{INVITE}/decline/": "GET, HEAD, POST",
     "/invite/": "GET, HEAD",
     "/signup/": "GET, HEAD, POST",
     "/signup/username/": "GET, HEAD",
     "/confirm_account/": "POST",
     "/confirmation/resend/": "GET, HEAD, POST",
+    "/confirmation/resend/sent/": "GET, HEAD",
     "/login/": "GET, HEAD, POST",
+    f"/login/unlock/{UNLOCK}/": "GET, HEAD, POST",
     "/logout/": "POST",
     "/password/forgot/": "GET, HEAD, POST",
+    "/password/forgot/sent/": "GET, HEAD",
     f"/password/reset/{RESET}/": "GET, HEAD, POST",
+    f"/account/not-me/{DISOWN}/": "GET, HEAD, POST",
+    "/.well-known/change-password": "GET, HEAD",
+    f"/email/confirm/{NEW_EMAIL}/": "GET, HEAD, POST",
+    f"/email/undo/{UNDO}/": "GET, HEAD, POST",
+    "/account/closed/": "GET, HEAD",
+    "/csp-report/": "POST",
+    "/challenge/forgot/": "GET, HEAD",
     "/health/live": "GET, HEAD",
     "/health/ready": "GET, HEAD",
     "/robots.txt": "GET, HEAD",
     "/.well-known/security.txt": "GET, HEAD",
 }
 MEMBERS = {
+    "/password/change/": "GET, HEAD, POST",
     "/account/": "GET, HEAD",
+    "/account/security/": "GET, HEAD",
+    "/account/activity/": "GET, HEAD",
+    "/account/sessions/": "GET, HEAD",
+    "/account/sessions/end-others/": "POST",
+    f"/account/sessions/{'0' * 32}/end/": "POST",
+    "/email/change/": "GET, HEAD, POST",
+    "/email/change/cancel/": "POST",
+    "/email/change/resend/": "POST",
+    "/account/delete/": "GET, HEAD, POST",
+    "/account/export/": "GET, HEAD, POST",
+    f"/account/export/{NO_ROW}/": "GET, HEAD",
+    "/reauth/": "GET, HEAD, POST",
+    "/account/profile/": "GET, HEAD, POST",
+    "/account/profile/picture/": "GET, HEAD, POST",
+    "/account/profile/picture/remove/": "POST",
+    "/account/profile/username/": "GET, HEAD, POST",
+    "/people/alice/": "GET, HEAD",
+    f"/pictures/{NO_ROW}/256/": "GET, HEAD",
     "/account/invites/": "GET, HEAD, POST",
+    f"/account/invites/{NO_ROW}/mail/": "POST",
+    f"/account/invites/{NO_ROW}/extend/": "POST",
     f"/account/invites/{NO_ROW}/revoke/": "POST",
 }
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "FOO"]
-FORMS = [path for path, allowed in PUBLIC.items() if "POST" in allowed]
+FORMS = [path for path, allowed in PUBLIC.items() if "POST" in allowed and path != "/csp-report/"]
 
 
 def differing(response: Any, wanted: dict[str, str]) -> dict[str, str | None]:
@@ -133,6 +172,7 @@ ANSWERS: dict[str, tuple[int, Callable[[Visitor], Any]]] = {
 @pytest.mark.asvs("3.4.6")
 @pytest.mark.asvs("3.4.8")
 @pytest.mark.asvs("14.3.2")
+@pytest.mark.asvs("3.5.8")
 @pytest.mark.parametrize(("status", "request_it"), ANSWERS.values(), ids=ANSWERS)
 def test_every_answer_has_the_whole_set_of_headers(tolerant: Visitor, status, request_it):
     response = request_it(tolerant)
@@ -161,6 +201,7 @@ def test_leaving_has_the_whole_set_of_headers(client: Visitor, alice: Person, lo
     assert differing(response, SECURITY | PRIVATE) == {}
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_over_a_limit_the_answer_has_the_whole_set_of_headers_and_says_until_when(tolerant):
     for _ in range(40):
         response = tolerant.post("/login/", {"email": "a@example.org", "password": "x"})
@@ -170,6 +211,15 @@ def test_over_a_limit_the_answer_has_the_whole_set_of_headers_and_says_until_whe
     assert response.status_code == 429
     assert 1 <= int(response["Retry-After"]) <= 15 * 60
     assert differing(response, SECURITY | PRIVATE) == {}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "a moment"), (90, "90 seconds"), (900, "about 15 minutes"), (80_000, "about 22 hours")],
+)
+def test_over_a_limit_people_are_told_in_words_how_long_to_wait(rf, seconds, said):
+    page = error_page(rf.get("/"), 429, retry_after=seconds)
+    assert said in page.content.decode()
 
 
 @pytest.mark.asvs("16.5.2")
@@ -202,6 +252,8 @@ def test_public_pages_work_without_redis(db, no_redis, client: Visitor, path):
     assert client.get(path).status_code in {200, 302}
 
 
+@pytest.mark.asvs("3.4.1")
+@pytest.mark.asvs("3.4.4")
 def test_a_file_has_the_headers_too_and_may_be_kept_for_ever(client: Visitor):
     response = client.get(staticfiles_storage.url("css/base.css"))
 
@@ -210,6 +262,7 @@ def test_a_file_has_the_headers_too_and_may_be_kept_for_ever(client: Visitor):
     assert "immutable" in response["Cache-Control"]
 
 
+@pytest.mark.asvs("14.2.5")
 def test_no_such_file_has_the_whole_set_of_headers(client: Visitor):
     response = client.get("/static/css/nothing.css")
 
@@ -217,6 +270,8 @@ def test_no_such_file_has_the_whole_set_of_headers(client: Visitor):
     assert differing(response, SECURITY | PRIVATE) == {}
 
 
+@pytest.mark.asvs("13.4.2")
+@pytest.mark.asvs("16.5.4")
 def test_a_fault_of_ours_is_a_page_with_the_whole_set_of_headers(tolerant: Visitor, settings):
     settings.ROOT_URLCONF = __name__
     response = tolerant.get("/fault/")
@@ -229,7 +284,15 @@ def test_a_fault_of_ours_is_a_page_with_the_whole_set_of_headers(tolerant: Visit
 
 @pytest.mark.parametrize(
     "path",
-    [f"/invite/{INVITE}/", f"/invite/?confirmation={TOKEN}", f"/password/reset/{RESET}/"],
+    [
+        f"/invite/{INVITE}/",
+        f"/invite/{INVITE}/decline/",
+        f"/invite/?confirmation={TOKEN}",
+        f"/password/reset/{RESET}/",
+        f"/email/confirm/{NEW_EMAIL}/",
+        f"/email/undo/{UNDO}/",
+        f"/login/unlock/{UNLOCK}/",
+    ],
 )
 def test_the_address_of_a_link_is_told_to_nobody(client: Visitor, db, path):
     response = client.get(path)
@@ -242,6 +305,7 @@ def test_the_address_of_a_link_is_told_to_nobody(client: Visitor, db, path):
 
 
 @pytest.mark.asvs("4.1.4")
+@pytest.mark.asvs("13.4.4")
 @pytest.mark.parametrize("path", PUBLIC)
 def test_a_public_address_takes_its_methods_and_no_others(tolerant: Visitor, path):
     for method in METHODS:
@@ -277,6 +341,7 @@ def test_a_visitor_gets_none_of_a_members_addresses(tolerant: Visitor, path, met
     assert tolerant.generic(method, path)["Location"] == f"/login/?next={path}"
 
 
+@pytest.mark.asvs("15.2.3")
 def test_every_route_of_ours_is_among_those_tested():
     def routes(resolver: Any, prefix: str = "") -> Iterator[str]:
         for entry in resolver.url_patterns:
@@ -346,6 +411,7 @@ def test_a_strange_address_is_no_fault(tolerant: Visitor, path, raw):
 
 
 @pytest.mark.asvs("16.5.1")
+@pytest.mark.asvs("2.2.1")
 @strange
 @pytest.mark.parametrize(
     "path",
@@ -363,11 +429,12 @@ def test_a_strange_address_is_no_fault(tolerant: Visitor, path, raw):
 def test_a_strange_query_is_no_fault(tolerant: Visitor, path, raw):
     response = tolerant.get(path.replace("{}", quote(raw)))
 
-    assert response.status_code in {200, 302, 400, 401, 410}
+    assert response.status_code in {200, 302, 400, 401, 410, 414}
     assert b"<svg" not in response.content
 
 
 @pytest.mark.asvs("16.5.1")
+@pytest.mark.asvs("2.2.1")
 @strange
 @pytest.mark.parametrize("path", [*FORMS, "a live invite"])
 def test_a_strange_form_is_no_fault(tolerant: Visitor, invite: Invite, path, raw):
@@ -382,6 +449,7 @@ def test_a_strange_form_is_no_fault(tolerant: Visitor, invite: Invite, path, raw
 
 
 @pytest.mark.asvs("16.5.1")
+@pytest.mark.asvs("15.3.5")
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -449,6 +517,7 @@ def test_a_charset_of_anybodys_choice_is_no_fault(tolerant: Visitor, path, chars
         assert b"<h1" in response.content
 
 
+@pytest.mark.asvs("15.3.7")
 def test_a_field_given_twice_is_read_once(tolerant: Visitor):
     body = "email=a&email=b&email[]=c&email[x]=d&password=1&password=2"
     response = tolerant.generic("POST", "/login/", body, "application/x-www-form-urlencoded")
@@ -520,6 +589,7 @@ def test_what_was_typed_is_shown_and_not_obeyed(tolerant: Visitor):
 JSON_FIRST = "application/json, text/html;q=0.5"
 
 
+@pytest.mark.asvs("4.1.1")
 @pytest.mark.parametrize(
     ("status", "request_it"),
     [
@@ -545,6 +615,7 @@ def test_who_prefers_json_is_told_in_json_and_who_does_not_on_a_page(tolerant, s
         assert b"<h1" in page.content
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_a_machine_over_a_limit_is_told_in_json(tolerant: Visitor):
     for _ in range(40):
         response = tolerant.post(

@@ -60,7 +60,7 @@ def test_without_redis_members_are_asked_to_wait_and_stay_logged_in(stack: Stack
     visitor.get("/login/")
     stack.redis.kill()
     try:
-        for path in ("/account/", "/account/invites/", "/session/", "/"):
+        for path in ("/account/", "/account/sessions/", "/account/invites/", "/session/", "/"):
             assert_asks_to_wait(member.browser.get(path))
         assert_asks_to_wait(member.browser.post("/logout/"))
         assert "session" in member.browser.cookies
@@ -99,6 +99,7 @@ def test_who_logged_out_stays_out_after_redis_is_killed(stack: Stack, member: Me
 
 
 @pytest.mark.asvs("16.5.2")
+@pytest.mark.asvs("13.2.6")
 def test_a_frozen_redis_is_given_up_on(stack: Stack, member: Member):
     visitor = stack.visitor()
     visitor.get("/login/")
@@ -166,6 +167,18 @@ def test_signing_up_does_not_notice_that_rabbitmq_says_nothing(big_stack: Stack)
     assert_all_delivered_once(big_stack, emails)
 
 
+def test_mail_goes_on_after_rabbitmq_has_dropped_every_connection(big_stack: Stack):
+    """Dropped while nobody was using it, a connection looks open to whoever publishes next."""
+    with big_stack.broker_proxy.gone():
+        pass
+    for name in ("first-after", "second-after"):
+        sign_up(big_stack, f"{name}@example.org", name)
+        big_stack.mail.wait_for(f"{name}@example.org", seconds=20)
+    so_far = len(big_stack.log("scheduler"))
+    time.sleep(3)  # in which it says three times that there may be work
+    assert len(big_stack.log("scheduler")) == so_far
+
+
 # --- the mail server and the worker ------------------------------------------------------------
 
 
@@ -200,8 +213,9 @@ def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back_once(stack: St
         for n, email in enumerate(emails):
             sign_up(stack, email, f"no-smtp-{n}")
         wait_until(lambda: "ConnectionRefusedError" in errors_of(stack, emails[0]))
-        assert all(row == ("pending", 0) for email in emails for row in outbox_of(stack, email)), (
-            "an attempt that never reached a server does not count"
+        wait_until(
+            lambda: all(outbox_of(stack, email) == [("pending", 0)] for email in emails),
+            what="an attempt that never reached a server does not count",
         )
     finally:
         stack.mail.start()
@@ -283,9 +297,35 @@ def test_without_the_database_whoever_is_logged_in_stays_so(big_stack: Stack):
     stack.mail.wait_for("after@example.org", seconds=60)
 
 
+@pytest.mark.asvs("16.5.2")
+def test_without_the_database_or_redis_nobody_is_deleted_or_half_deleted(big_stack: Stack):
+    stack, member = big_stack, big_stack.member("leaving")
+    page, name = member.browser.get("/account/delete/"), {"username": "leaving"}
+    assert page.status == 200
+    with no_database(stack):
+        assert_cannot_delete(member.browser.post("/account/delete/", name))
+    wait_until(lambda: member.browser.is_up("/account/delete/"), seconds=BY_ITSELF)
+    with stack.redis.frozen():
+        assert_cannot_delete(member.browser.post("/account/delete/", name))
+    stack.redis.kill()
+    try:
+        assert_cannot_delete(member.browser.post("/account/delete/", name))
+    finally:
+        stack.redis.start()
+
+    wait_until(lambda: member.browser.is_up("/account/delete/"), seconds=BY_ITSELF)
+    assert stack.sql("SELECT closed_at FROM accounts_user WHERE username = 'leaving'") == [(None,)]
+    # Neither the broker nor the mail server is needed for it: that mail waits.
+    with stack.broker_proxy.gone():
+        assert member.browser.post("/account/delete/", name).status == 302
+    assert member.browser.get("/session/").status == 401
+
+
+@pytest.mark.asvs("13.2.6")
 def test_a_database_that_says_nothing_holds_nobody_who_does_not_need_it(big_stack: Stack):
     stack, member = big_stack, big_stack.member("waiting")
     invite, waiting = stack.issue_invite(), stack.visitor()
+    assert member.browser.get("/session/").status == 200  # a login is read again once
     pages: list[Page] = []
     with stack.database_proxy.frozen():
         in_need = threading.Thread(target=lambda: pages.append(waiting.get(invite)))
@@ -316,6 +356,14 @@ def assert_asks_to_wait(page: Page) -> None:
     assert "Back in a moment" in page.text or page.json()["error"]
 
 
+def assert_cannot_delete(page: Page) -> None:
+    assert page.status == 503, page
+    assert int(page.headers["Retry-After"]) >= 1
+    assert "session" not in page.cookies_set
+    assert "Deleting is not possible now" in page.text
+    assert page.seconds < HANGS, page
+
+
 def assert_no_faults(stack: Stack) -> None:
     log = stack.log("web")
     for fault in ("Traceback", "Internal Server Error"):
@@ -332,7 +380,7 @@ def assert_all_delivered_once(stack: Stack, emails: list[str]) -> None:
 
 
 def sign_up(stack: Stack, email: str, username: str) -> Page:
-    page = stack.visitor().sign_up(invite_of(stack), email, username, PASSWORD)
+    page = stack.visitor().sign_up(stack.open_invite, email, username, PASSWORD)
     assert page.status == 200, page
     return page
 
@@ -344,16 +392,6 @@ def sign_up_quickly(stack: Stack, name: str) -> list[str]:
     assert min(page.seconds for page in pages) < 1
     assert max(page.seconds for page in pages) < HANGS
     return emails
-
-
-open_invites: dict[Stack, str] = {}
-
-
-def invite_of(stack: Stack) -> str:
-    """One invite for everybody, since starting Python for each takes longer than the test."""
-    if stack not in open_invites:
-        open_invites[stack] = stack.issue_invite("--uses", "1000")
-    return open_invites[stack]
 
 
 OF_ADDRESS = (

@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from accounts.models import Token, User
 from accounts.services import email_confirmation
+from bottomline import hints
 from bottomline.caller import Caller
-from bottomline.outbox import hints
 from bottomline.outbox import services as outbox
 from bottomline.outbox.mails import Mail, register, render
 from bottomline.outbox.models import LEASE, LONGEST_WAIT, MOST_ATTEMPTS, OutboxMessage
@@ -246,6 +246,7 @@ def test_a_confirmation_is_not_sent_to_who_has_confirmed(client: Visitor, promis
     assert_moot(promised)
 
 
+@pytest.mark.asvs("8.3.3")
 def test_a_link_that_has_run_out_is_not_sent(promised: OutboxMessage):
     with after(timedelta(hours=25)):
         assert_moot(promised)
@@ -262,6 +263,7 @@ def test_a_link_that_a_newer_one_replaced_is_not_sent(client: Visitor, promised:
     assert len(mail.outbox) == 1
 
 
+@pytest.mark.asvs("8.3.3")
 def test_nothing_is_sent_to_an_account_that_is_gone(promised: OutboxMessage):
     User.objects.all().delete()
 
@@ -328,6 +330,7 @@ def test_a_subject_has_one_line_whatever_is_in_it(db: None, tmp_path, settings):
     assert not sent["Cc"]
 
 
+@pytest.mark.asvs("16.5.4")
 def test_a_mail_that_cannot_be_composed_does_not_stop_the_others(promised: OutboxMessage):
     @register("broken")
     def _broken(message: OutboxMessage) -> Mail | None:
@@ -359,7 +362,7 @@ def test_publishing_never_waits_and_never_raises(broker: str):
         with a_publisher_of_its_own(f"redis://127.0.0.1:{port}/0"):
             began = time.monotonic()
             for _ in range(100):
-                hints.publish(uuid.uuid4())
+                hints.publish(outbox.DELIVER, uuid.uuid4())
             took = time.monotonic() - began
             if broker == "mute":
                 listener.settimeout(20)
@@ -374,7 +377,7 @@ def test_more_than_the_thread_can_hold_is_left_to_the_sweep():
         a_publisher_of_its_own(f"redis://127.0.0.1:{listener.getsockname()[1]}/0"),
     ):
         for _ in range(2 * hints.WAITING):
-            hints.publish(uuid.uuid4())
+            hints.publish(outbox.DELIVER, uuid.uuid4())
 
 
 @contextlib.contextmanager

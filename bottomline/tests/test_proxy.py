@@ -17,7 +17,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings
 
+from bottomline.middleware import HEADERS
 from bottomline.tests.environment import missing
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy/nginx"
@@ -38,6 +40,9 @@ class Repeating(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = {"path": self.path, "headers": headers, "length": len(body)}
         self.server.requests.append(request)
+        if self.path == "/static/never":
+            self.connection.recv(1)  # until whoever asked has given up
+            return
         answer = json.dumps(request).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
@@ -55,8 +60,9 @@ class Repeating(BaseHTTPRequestHandler):
 class Proxy:
     """nginx started from a copy of deploy/nginx, with only addresses and folders exchanged."""
 
-    def __init__(self, folder, front="http"):
+    def __init__(self, folder, front="http", timeouts=None):
         self.folder = folder
+        self.timeouts = timeouts or {}
         self.front = front
         self.application = ThreadingHTTPServer(("127.0.0.1", 0), Repeating)
         self.application.requests = []
@@ -95,12 +101,13 @@ class Proxy:
             " /tmp/": f" {self.folder}/",
             # Here the balancer of behind-proxy.conf is this test.
             "set_real_ip_from 10.0.0.0/8": "set_real_ip_from 127.0.0.0/8",
+            **self.timeouts,
         }
         # Started by root, nginx would hand the requests to a user who may not read our folder.
         user = "user root;" if os.geteuid() == 0 else ""
         exchange["worker_processes auto;"] = f"worker_processes 1; {user}"
         ours = re.compile("|".join(re.escape(text) for text in exchange))
-        for name in ["nginx", "site", "proxy", "errors", "server"]:
+        for name in ["nginx", "site", "proxy", "errors", "headers", "server"]:
             source = self.front if name == "server" else name
             text = (CONFIGURATION / f"{source}.conf").read_text()
             text = ours.sub(lambda found: exchange[found[0]], text)
@@ -161,12 +168,12 @@ def free_ports(count):
             each.close()
 
 
-def start(folder, front):
+def start(folder, front, **options):
     if NGINX is None:
         missing("nginx")
     if front == "https":
         make_certificate(folder / "tls")
-    return Proxy(folder, front)
+    return Proxy(folder, front, **options)
 
 
 def make_certificate(folder):
@@ -184,20 +191,41 @@ def proxy(tmp_path, request):
     proxy.stop()
 
 
-def assert_is_our_own_page(answer, status):
+# The application's, but for what a page without forms, scripts and pictures needs even less.
+RULES = HEADERS | {
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'sha256-EiOl/fIMD7QXQqprhi9zTMmSwB43nllQ6rNfxQzAkOE='; "
+        "form-action 'none'; frame-ancestors 'none'; base-uri 'none'; object-src 'none'; "
+        "report-to csp; report-uri /csp-report/"
+    ),
+}
+OF_ITSELF = {"Server", "Date", "Content-Type", "Content-Length", "Connection", "ETag"}
+OF_ITSELF |= {"Last-Modified", "Retry-After", "Location", "Accept-Ranges", "Transfer-Encoding"}
+OVER_TLS = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains; preload"}
+
+
+def rules_of(answer):
+    """The headers that are rules; one that is sent twice is two lines in one."""
+    names = set(answer.headers) - OF_ITSELF
+    return {name: "\n".join(answer.headers.get_all(name)) for name in names}
+
+
+def assert_is_our_own_page(answer, status, rules=RULES):
     assert answer.status == status
     assert "The Bottom Line</title>" in answer.text
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert answer.headers["X-Frame-Options"] == "DENY"
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert rules_of(answer) == rules
     assert answer.headers["Server"] == "nginx"  # and no version
 
 
 # --- Who is calling -----------------------------------------------------------------------------
 
 
+@pytest.mark.asvs("4.1.3")
+@pytest.mark.asvs("15.3.4")
 def test_nginx_overwrites_a_forged_client_address(proxy):
     forged = {
         "X-Forwarded-For": "6.6.6.6",
@@ -211,6 +239,7 @@ def test_nginx_overwrites_a_forged_client_address(proxy):
     assert "6.6.6.6" not in str(seen)
 
 
+@pytest.mark.asvs("4.1.3")
 def test_nginx_overwrites_a_forged_scheme_and_host(proxy):
     forged = {
         "X-Forwarded-Proto": "https",
@@ -223,6 +252,7 @@ def test_nginx_overwrites_a_forged_scheme_and_host(proxy):
     assert "x-forwarded-port" not in seen
 
 
+@pytest.mark.asvs("4.1.3")
 def test_nobody_can_claim_to_be_a_member_by_header(proxy):
     forged = {"X-Auth-User": "1", "X-Auth-Username": "ada", "X_Auth_User": "1"}
     seen = json.loads(proxy.ask("/session/", headers=forged).text)["headers"]
@@ -261,6 +291,7 @@ def test_a_body_of_64_kib_arrives_whole(proxy):
     assert json.loads(answer.text)["length"] == LIMIT
 
 
+@pytest.mark.asvs("4.2.1")
 @pytest.mark.parametrize(
     "headers",
     [
@@ -276,12 +307,95 @@ def test_a_request_that_could_be_read_two_ways_is_refused(proxy, headers):
     assert not proxy.reached
 
 
+@pytest.mark.asvs("5.2.1")
+@pytest.mark.parametrize(("path", "largest"), settings.BODY_SIZES.items())
+def test_what_has_a_size_of_its_own_takes_that_and_no_more(proxy, path, largest):
+    answer = proxy.ask(path, method="POST", body=b"x" * largest)
+    assert json.loads(answer.text)["length"] == largest
+
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Length", str(largest + 1))
+    connection.endheaders()
+    assert_is_our_own_page(finish(connection), 413)
+    assert len(proxy.reached) == 1
+
+
+@pytest.mark.asvs("5.2.1")
+@pytest.mark.parametrize(
+    ("sizes", "status"), [([6000, 6000], 200), ([7200], 400), ([5000] * 3, 400)]
+)
+def test_sixteen_kibibytes_of_headers_are_too_many(proxy, sizes, status):
+    headers = {f"X-Long-{n}": "x" * size for n, size in enumerate(sizes)}
+    assert proxy.ask("/login/", headers=headers).status == status
+
+
+def test_an_address_longer_than_ours_is_refused(proxy):
+    longest = "/login/?next=" + "x" * (settings.URL_SIZE - len("/login/?next="))
+    assert proxy.ask(longest).status == 200
+    assert_is_our_own_page(proxy.ask(longest + "x"), 414)
+    assert_is_our_own_page(proxy.ask(longest * 3), 414)
+    assert len(proxy.reached) == 1
+
+
+# What the tests below wait for, and what they do not. That each is meant is said here.
+HURRIED = {
+    "client_header_timeout 10s;": "client_header_timeout 1s;",
+    "client_body_timeout 10s;": "client_body_timeout 1s;",
+    "proxy_read_timeout 30s;": "proxy_read_timeout 1s;",
+}
+
+
+@pytest.fixture
+def hurried(tmp_path):
+    proxy = start(tmp_path, "http", timeouts=HURRIED)
+    text = "".join((CONFIGURATION / f"{name}.conf").read_text() for name in ("nginx", "proxy"))
+    assert all(timeout in text for timeout in HURRIED)
+    yield proxy
+    proxy.stop()
+
+
+def test_whoever_is_slow_is_hung_up_on_and_keeps_nobody_waiting(hurried):
+    """A hundred stop in the headers and forty in the body; none of them takes a thread of ours."""
+    heads = [b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "] * 100
+    bodies = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx"] * 40
+    slow = []
+    for start_of_it in heads + bodies:
+        slow.append(socket.create_connection(("127.0.0.1", hurried.port), timeout=10))
+        slow[-1].sendall(start_of_it)
+    assert hurried.ask("/login/").status == 200
+
+    for connection in slow:
+        assert hung_up(connection)
+    assert [request["path"] for request in hurried.reached] == ["/login/"]
+
+
+def hung_up(connection):
+    """Whether the other end closes it, or resets it, without a word."""
+    with connection:
+        try:
+            return connection.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def test_an_application_that_never_answers_is_a_page_in_time(hurried):
+    answer = hurried.ask("/static/never")
+    assert_is_our_own_page(answer, 503)
+
+
+@pytest.mark.asvs("13.2.5")
 def test_nginx_is_nobodys_forward_proxy(proxy):
     raw = b"GET http://169.254.169.254/latest/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    assert proxy.send(raw).startswith("HTTP/1.1 400 ")
+    answer = proxy.send(raw)
+    assert answer.startswith("HTTP/1.1 400 ")
+    assert "The Bottom Line</title>" in answer
     assert not proxy.reached
 
 
+@pytest.mark.asvs("13.4.1")
+@pytest.mark.asvs("13.4.5")
+@pytest.mark.asvs("13.4.6")
 @pytest.mark.parametrize("path", ["/.git/HEAD", "/.env", "/metrics", "/a/.svn/entries"])
 def test_what_is_not_for_the_public_is_not_there(proxy, path):
     assert_is_our_own_page(proxy.ask(path), 404)
@@ -309,6 +423,8 @@ def test_a_flood_is_told_when_to_come_back(proxy):
 # --- What is written down -----------------------------------------------------------------------
 
 
+@pytest.mark.asvs("14.2.1")
+@pytest.mark.asvs("16.2.5")
 @pytest.mark.parametrize(
     "path",
     [
@@ -361,6 +477,8 @@ def test_an_application_that_is_away_is_a_page_with_a_time_to_come_back(proxy):
     assert "Strict-Transport-Security" not in answer.headers  # it means nothing over plain http
 
 
+@pytest.mark.asvs("14.2.5")
+@pytest.mark.asvs("14.2.2")
 def test_stylesheets_are_kept_while_the_application_restarts(proxy):
     proxy.ask("/static/css/base.0123456789ab.css", headers={"Cookie": "__Host-session=secret"})
     assert "cookie" not in proxy.reached[0]["headers"]
@@ -373,7 +491,7 @@ def test_stylesheets_are_kept_while_the_application_restarts(proxy):
 def test_the_policy_of_an_error_page_allows_its_style(page):
     style = re.search(r"<style>(.*?)</style>", page.read_text(), re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    assert f"'sha256-{digest}'" in (CONFIGURATION / "errors.conf").read_text()
+    assert f"'sha256-{digest}'" in (CONFIGURATION / "headers.conf").read_text()
 
 
 # --- TLS ----------------------------------------------------------------------------------------
@@ -396,26 +514,36 @@ def ask_over_tls(proxy, path, **arguments):
     return connection.sock.version(), finish(connection)
 
 
+@pytest.mark.asvs("12.2.1")
 def test_over_tls_the_application_is_told_so(https):
     version, answer = ask_over_tls(https, "/login/", headers={"X-Forwarded-Proto": "http"})
     assert version == "TLSv1.3"
     assert json.loads(answer.text)["headers"]["x-forwarded-proto"] == "https"
 
 
+@pytest.mark.asvs("3.4.1")
 def test_error_pages_keep_the_browser_on_https(https):
     _, answer = ask_over_tls(https, "/.env")
-    assert_is_our_own_page(answer, 404)
-    assert "includeSubDomains" in answer.headers["Strict-Transport-Security"]
+    assert_is_our_own_page(answer, 404, RULES | OVER_TLS)
 
 
+@pytest.mark.asvs("4.1.2")
 def test_a_page_asked_for_over_plain_http_is_led_to_https(https):
     answer = https.ask("/login/", headers={"Host": "door.example"})
     assert answer.status == 301
     assert answer.headers["Location"] == "https://door.example/login/"
+    assert rules_of(answer) == RULES
 
 
+@pytest.mark.asvs("4.1.2")
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/login/"), ("GET", "/session/"), ("GET", "/health/live")]
+    ("method", "path"),
+    [
+        ("POST", "/login/"),
+        ("POST", "/csp-report/"),
+        ("GET", "/session/"),
+        ("GET", "/health/live"),
+    ],
 )
 def test_what_a_program_sends_over_plain_http_is_refused_not_redirected(https, method, path):
     assert_is_our_own_page(https.ask(path, method=method), 403)

@@ -13,7 +13,7 @@ import pytest
 
 from bottomline.tests.browser import Page, Visitor
 from bottomline.tests.servers import link_in, text_of, wait_until
-from bottomline.tests.stack import Stack
+from bottomline.tests.stack import Member, Stack
 from conftest import PASSWORD
 
 pytestmark = pytest.mark.stack
@@ -160,6 +160,7 @@ def test_signing_up_again_while_the_owner_confirms_does_not_change_the_password(
 
 
 @pytest.mark.asvs("15.4.2")
+@pytest.mark.asvs("15.4.3")
 def test_a_confirmation_and_a_new_sign_up_never_wait_for_each_other(stack: Stack):
     if stack.database != "postgres":
         pytest.skip("On SQLite there are no row locks to be taken in the wrong order.")
@@ -222,6 +223,127 @@ def test_a_session_ended_while_it_is_in_use_stays_ended(stack: Stack):
     assert_no_faults(stack)
 
 
+@pytest.mark.asvs("15.4.2")
+def test_of_two_members_who_confirm_one_address_one_has_it(stack: Stack):
+    for round_ in range(4):
+        new = f"wanted-by-two-{round_}@example.org"
+        one, other = (stack.member(f"mover-{round_}-{n}") for n in (1, 2))
+        links = [move_to(stack, member, new) for member in (one, other)]
+
+        pages = at_once(stack, [press_link(link) for link in links])
+
+        assert sorted(page.status for page in pages) == [302, 410]
+        assert members_with(stack, new) == 1
+        late = other if pages[0].status == 302 else one
+        assert members_with(stack, late.email) == 1, "the other stays where they were"
+    assert_no_faults(stack)
+
+
+@pytest.mark.asvs("15.4.2")
+def test_two_members_who_want_each_others_addresses_keep_their_own(stack: Stack):
+    """Both look at the other's row; if they locked it, they would wait for each other."""
+    one, other = stack.member("swap-1"), stack.member("swap-2")
+    left = f"{one.username}.left@example.org"
+    links = [move_to(stack, one, left)]
+    assert stack.visitor().post(links[0]).status == 302
+    one.email = left
+    assert one.browser.log_in(left, one.password).status == 302
+    for member, theirs in ((one, other.email), (other, left)):
+        assert member.browser.post("/email/change/", {"email": theirs}).status == 302
+    tokens = [change_token(stack, name) for name in (other.email, left)]
+
+    pages = at_once(stack, [press_link(f"/email/confirm/{token}/") for token in tokens])
+
+    assert [page.status for page in pages] == [410, 410]
+    assert members_with(stack, left) == members_with(stack, other.email) == 1
+    assert_no_faults(stack)
+
+
+@pytest.mark.asvs("15.4.2")
+def test_a_sign_up_and_a_change_to_one_address_never_both_have_it(stack: Stack):
+    invites = stack.issue_invites(4)
+    for round_ in range(4):
+        new, member = f"contested-{round_}@example.org", stack.member(f"contester-{round_}")
+        link, invite = move_to(stack, member, new), invites[round_]
+
+        pages = at_once(stack, [press_link(link), sign_up(invite, new, f"newcomer-{round_}")])
+
+        # What the mailbox said counts; what somebody typed at the door, whenever, does not.
+        assert [page.status for page in pages] == [302, 200]
+        assert stack.sql("SELECT username FROM accounts_user WHERE email = %s", new) == [
+            (member.username,)
+        ]
+        assert redemptions(stack, invite) == 0
+    assert_no_faults(stack)
+
+
+@pytest.mark.asvs("15.4.2")
+def test_an_address_that_is_being_left_is_nobody_elses(stack: Stack):
+    for round_ in range(4):
+        member = stack.member(f"leaver-{round_}")
+        link = move_to(stack, member, f"left-for-{round_}@example.org")
+        links = stack.issue_invites(3)
+
+        pages = at_once(
+            stack,
+            [
+                *(
+                    sign_up(each, member.email, f"heir-{round_}-{n}")
+                    for n, each in enumerate(links)
+                ),
+                press_link(link),
+            ],
+        )
+
+        assert [page.status for page in pages] == [200, 200, 200, 302]
+        assert members_with(stack, member.email) == 0
+        assert sum(redemptions(stack, each) for each in links) == 0
+    assert_no_faults(stack)
+
+
+@pytest.mark.asvs("15.4.2")
+def test_a_confirmation_and_an_undo_at_once_leave_the_account_with_its_owner(stack: Stack):
+    for round_ in range(4):
+        member = stack.member(f"undoer-{round_}")
+        link = move_to(stack, member, f"taken-{round_}@example.org")
+        undo = undo_link(stack, member.email)
+
+        pages = at_once(stack, [press_link(undo), press_link(link), press_link(undo)])
+
+        assert sorted([pages[0].status, pages[2].status]) == [302, 410]
+        assert pages[1].status in {302, 410}
+        assert members_with(stack, member.email) == 1
+        assert member.browser.get("/session/").status == 401
+    assert_no_faults(stack)
+
+
+@pytest.mark.asvs("15.4.2")
+def test_a_change_confirmed_and_begun_anew_at_once_goes_one_way(stack: Stack):
+    for round_ in range(4):
+        first, second = (f"way-{n}-{round_}@example.org" for n in (1, 2))
+        member = stack.member(f"wavering-{round_}")
+        link = move_to(stack, member, first)
+        cookies = dict(member.browser.cookies)
+
+        def ask(browser: Visitor, new: str = second, cookies: dict[str, str] = cookies) -> Page:
+            browser.cookies = dict(cookies)
+            return browser.post("/email/change/", {"email": new})
+
+        pages = at_once(stack, [press_link(link), press_link(link), ask, ask])
+
+        assert sorted(page.status for page in pages[:2]) in ([302, 410], [410, 410])
+        assert {page.status for page in pages[2:]} == {302}
+        moved = 302 in {page.status for page in pages[:2]}
+        assert members_with(stack, first if moved else member.email) == 1
+        [(open_changes,)] = stack.sql(
+            "SELECT count(*) FROM accounts_emailchange JOIN accounts_user ON user_id = "
+            "accounts_user.id WHERE username = %s AND confirmed_at IS NULL AND ended_at IS NULL",
+            member.username,
+        )
+        assert open_changes == (0 if moved else 1)
+    assert_no_faults(stack)
+
+
 Act = Callable[[Visitor], Page]
 
 
@@ -231,6 +353,34 @@ def sign_up(link: str, email: str, username: str) -> Act:
 
 def press_button(token: str) -> Act:
     return lambda visitor: visitor.post("/confirm_account/", {"confirmation": token})
+
+
+def press_link(link: str) -> Act:
+    return lambda visitor: visitor.post(link)
+
+
+def move_to(stack: Stack, member: Member, new: str) -> str:
+    """Ask for another address; returns the link that was mailed there."""
+    before = len(stack.mail.mails_to(new))
+    assert member.browser.post("/email/change/", {"email": new}).status == 302
+    return link_in(stack.mail.wait_for(new, before + 1))
+
+
+def undo_link(stack: Stack, email: str) -> str:
+    def links() -> list[str]:
+        found = [link_in(mail) for mail in stack.mail.mails_to(email)]
+        return [link for link in found if "/email/undo/" in link]
+
+    return wait_until(links, seconds=40, what=f"a link to undo for {email}")[-1]
+
+
+def change_token(stack: Stack, new: str) -> str:
+    """What a link would carry, had one been sent to an address that somebody else has."""
+    code = (
+        "from accounts.models import EmailChange\n"
+        f"print(EmailChange.objects.get(new_email={new!r}, confirmed_at=None).confirm_token)"
+    )
+    return stack.manage("shell", "--verbosity", "0", "--command", code)
 
 
 def at_once(stack: Stack, acts: list[Act]) -> list[Page]:

@@ -92,6 +92,7 @@ def test_whatever_looks_like_a_cookie_is_at_worst_no_session(sid: str, signature
     assert cookie.read(f"{sid}.{signature}") is None
 
 
+@pytest.mark.asvs("11.2.5")
 @pytest.mark.parametrize("position", range(cookie.LENGTH))
 def test_a_cookie_with_any_character_altered_is_refused(position):
     value = cookie.sign(SID)

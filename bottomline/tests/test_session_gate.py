@@ -42,6 +42,7 @@ def ask(app: Any, *, method: str = "GET", path: str = "/session/", **headers: st
         "SERVER_PORT": "443",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": "door.example.org",
+        "HTTP_X_REQUEST_ID": "0123456789abcdef0123456789abcdef",
         "REMOTE_ADDR": "203.0.113.7",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "https",
@@ -63,6 +64,12 @@ def ask(app: Any, *, method: str = "GET", path: str = "/session/", **headers: st
     names = [name for name, _ in sent]
     assert len(names) == len(set(names))
     return status, dict(sent), body
+
+
+@pytest.fixture(autouse=True)
+def _numbered_by_a_proxy(settings: Any) -> None:
+    """Both then answer with the same number, and can be compared to the last header."""
+    settings.TRUSTED_PROXY_COUNT = 1
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ def test_a_purpose_cannot_be_stretched_into_another():
         tokens.read("invite", tokens.make("invites", ROW))
 
 
+@pytest.mark.asvs("11.2.5")
 @pytest.mark.parametrize("position", range(32))
 def test_a_token_with_any_byte_altered_is_refused(position: int):
     raw = urlsafe_b64decode(tokens.make("invite", ROW) + "=")

@@ -37,6 +37,25 @@ def test_opening_a_link_spends_nothing(client: Visitor, invite: Invite):
     assert sign_up(client, invite, CAROL).status_code == 200
 
 
+@pytest.mark.asvs("2.4.1")
+def test_a_program_that_fills_in_every_field_is_told_all_is_well_and_nothing_happens(
+    client: Visitor, invite: Invite, inbox: Inbox, caplog
+):
+    person = vars(CAROL)
+    with caplog.at_level("INFO"):
+        trapped = client.post(path_of(invite), person | {"website": "https://buy.example"})
+    assert not User.objects.exists()
+    assert not OutboxMessage.objects.exists()
+    assert not Redemption.objects.exists()
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("signup.trapped") == 1
+    assert "buy.example" not in str([vars(record) for record in caplog.records])
+
+    page = client.post(path_of(invite), person | {"website": ""})
+    assert (trapped.status_code, trapped.content) == (page.status_code, page.content)
+    assert inbox.link_to(CAROL.email)
+
+
 def test_the_page_says_who_invites_and_until_when(client: Visitor, alice: Person):
     invite = services.issue(issuer=alice.user, note="Come in, the kettle is on.")
     page = client.get(path_of(invite)).content.decode()
@@ -86,6 +105,7 @@ def test_invites_that_do_not_open_look_alike(client: Visitor, unusable: dict[str
     assert not User.objects.filter(email=CAROL.email).exists()
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_trying_invites_trips_the_limiter(client: Visitor, db: None):
     answers = [client.get(f"/invite/{'A' * 43}/") for _ in range(21)]
 
@@ -190,6 +210,7 @@ def test_nobody_else_who_signed_up_with_an_address_keeps_a_way_in(
 
 
 @pytest.mark.asvs("2.4.1")
+@pytest.mark.usefixtures("still_clock")
 def test_an_owner_is_not_flooded_by_whoever_has_an_invite(
     client: Visitor, invite: Invite, alice: Person, inbox: Inbox
 ):
@@ -251,11 +272,13 @@ def test_the_form_learns_whether_a_name_is_free(
     assert answer["message"].endswith(".")
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_asking_for_names_is_throttled(client: Visitor, db: None):
     answers = [client.get("/signup/username/?u=carol").status_code for _ in range(61)]
     assert answers == [200] * 60 + [429]
 
 
+@pytest.mark.usefixtures("still_clock")
 def test_signing_up_is_throttled_by_network(client: Visitor, db: None):
     invite = services.issue(uses=100)
     weak = {"email": "x@example.org", "username": "zoe", "password": "a" * 20}
@@ -346,6 +369,7 @@ def test_links_keep_their_address_out_of_referers(client: Visitor, invite: Invit
     assert client.get(f"/invite/{'A' * 43}/")["Referrer-Policy"] == "strict-origin"
 
 
+@pytest.mark.asvs("6.4.1")
 def test_an_invite_ends_on_its_day(client: Visitor, invite: Invite):
     with time_machine.travel(invite.expires_at - timedelta(seconds=5)):
         assert client.get(path_of(invite)).status_code == 200

@@ -1,4 +1,4 @@
-// Times arrive in UTC and say so; here they are put into the reader's own time.
+// Times arrive in UTC and say so; here they are put into the reader’s own zone.
 
 const format = new Intl.DateTimeFormat("en-GB", {
   day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit",

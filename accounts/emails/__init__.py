@@ -1,0 +1,40 @@
+"""The mails of this app: each is promised, and composed when it is sent."""
+
+from accounts.emails.closing import account_closing, account_erased, account_kept
+from accounts.emails.composing import mail_to, nobody
+from accounts.emails.email_change import (
+    address_held,
+    confirm_new_email,
+    email_change_requested,
+    email_changed,
+    email_restored,
+    email_taken_back,
+)
+from accounts.emails.email_confirmation import confirm_again, confirm_email
+from accounts.emails.export import export_ready
+from accounts.emails.notices import already_member, new_login, password_changed, sessions_ended
+from accounts.emails.password_reset import reset_password
+from accounts.emails.unlocking import login_paused
+
+__all__ = [
+    "account_closing",
+    "account_erased",
+    "account_kept",
+    "address_held",
+    "already_member",
+    "confirm_again",
+    "confirm_email",
+    "confirm_new_email",
+    "email_change_requested",
+    "email_changed",
+    "email_restored",
+    "email_taken_back",
+    "export_ready",
+    "login_paused",
+    "mail_to",
+    "new_login",
+    "nobody",
+    "password_changed",
+    "reset_password",
+    "sessions_ended",
+]

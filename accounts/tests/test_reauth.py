@@ -1,0 +1,154 @@
+"""Proving again who you are: when it is asked, and what it is worth."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.utils import timezone
+
+from accounts import resume
+from accounts.errors import ProofTooOld
+from accounts.models import Event
+from accounts.services import reauth
+from bottomline.caller import Caller
+from bottomline.sessions import cookie, index
+from bottomline.sessions.store import SessionStore
+from conftest import Person, Visitor, log_in
+from invites.models import Invite
+
+pytestmark = pytest.mark.django_db
+
+
+def proved_at(person: Person) -> datetime:
+    (session,) = index.list_live(person.user.pk)
+    assert session.meta.proved
+    return session.meta.proved
+
+
+@pytest.mark.asvs("7.5.1")
+def test_a_proof_is_good_for_ten_minutes():
+    now = timezone.now()
+    reauth.require(Caller(ip="192.0.2.1", proved_at=now - timedelta(minutes=9)))
+    with pytest.raises(ProofTooOld):
+        reauth.require(Caller(ip="192.0.2.1", proved_at=now - timedelta(minutes=11)))
+    with pytest.raises(ProofTooOld):
+        reauth.require(Caller(ip="192.0.2.1"))
+
+
+@pytest.mark.asvs("7.2.4")
+def test_the_password_makes_the_proof_fresh_under_a_new_session_id(client: Visitor, alice: Person):
+    log_in(client, alice)
+    before = client.cookies["__Host-session"].value
+    with time_machine.travel(timezone.now() + timedelta(minutes=30), tick=False):
+        response = client.post(
+            "/reauth/", {"password": alice.password, "next": "/account/invites/"}
+        )
+        assert response.headers["Location"] == "/account/invites/"
+        assert abs(proved_at(alice) - timezone.now()) < timedelta(seconds=1)
+    after = client.cookies["__Host-session"].value
+    assert before != after
+    stale = Visitor()
+    stale.cookies["__Host-session"] = before
+    assert stale.get("/session/").status_code == 401
+
+
+def test_a_wrong_password_proves_nothing(client: Visitor, alice: Person):
+    log_in(client, alice)
+    with time_machine.travel(timezone.now() + timedelta(minutes=30), tick=False):
+        response = client.post("/reauth/", {"password": "not the password at all"})
+        assert response.status_code == 422
+        assert "not your password" in response.content.decode()
+        assert timezone.now() - proved_at(alice) > timedelta(minutes=29)
+
+
+def test_somebody_elses_password_proves_nothing(client: Visitor, alice: Person, bob: Person):
+    bob.user.set_password("bobs own long password")
+    user = bob.user
+    user.set_password("quite another lamp 7 river")
+    user.save()
+    log_in(client, alice)
+    response = client.post("/reauth/", {"password": "quite another lamp 7 river"})
+    assert response.status_code == 422
+
+
+@pytest.mark.asvs("6.3.1")
+def test_after_five_wrong_passwords_the_session_is_over(client: Visitor, alice: Person):
+    log_in(client, alice)
+    for _ in range(5):
+        assert client.post("/reauth/", {"password": "not the password"}).status_code == 422
+    response = client.post("/reauth/", {"password": alice.password})
+    assert response.headers["Location"] == "/login/"
+    assert client.get("/session/").status_code == 401
+    log_in(Visitor(), alice)
+
+
+def test_a_stranger_with_one_session_of_mine_ends_only_that_one(alice: Person):
+    stolen, mine = Visitor(), Visitor()
+    log_in(stolen, alice)
+    log_in(mine, alice)
+    for _ in range(6):
+        stolen.post("/reauth/", {"password": "not the password"})
+    assert mine.post("/reauth/", {"password": alice.password}).status_code == 302
+
+
+@pytest.mark.asvs("3.7.2")
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:1"])
+def test_it_leads_to_no_other_site(client: Visitor, alice: Person, target):
+    log_in(client, alice)
+    response = client.post("/reauth/", {"password": alice.password, "next": target})
+    assert response.headers["Location"] == "/account/"
+
+
+@pytest.mark.asvs("16.3.1")
+def test_it_is_written_down(client: Visitor, alice: Person):
+    log_in(client, alice)
+    client.post("/reauth/", {"password": "not the password"})
+    client.post("/reauth/", {"password": alice.password})
+    kinds = (
+        Event.objects.filter(kind__startswith="reauth.")
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
+    assert list(kinds) == ["reauth.refused", "reauth.done"]
+
+
+def test_a_session_keeps_nothing_large_whatever_the_fields_are_called(
+    client: Visitor, alice: Person
+):
+    with time_machine.travel(timezone.now() - timedelta(minutes=11)):
+        log_in(client, alice)
+    many = {f"{number}{'x' * 500}": "" for number in range(20)}
+    assert client.post("/account/delete/", many)["Location"].startswith("/reauth/")
+    assert resume.KEY not in kept_of(client)
+    client.post("/account/delete/", {"username": "alice"})
+    assert resume.KEY in kept_of(client)
+
+
+@pytest.mark.asvs("7.5.1")
+def test_nobody_makes_staff_with_an_owners_session_alone(
+    client: Visitor, olivia: Person, alice: Person
+):
+    with time_machine.travel(timezone.now() - timedelta(minutes=11)):
+        log_in(client, olivia)
+    page = f"/admin/accounts/user/{alice.user.pk}/change/"
+    staff = {"is_staff": "on", "is_superuser": "on"}
+    invite = {"uses": "1", "days": "7", "staff": "on"}
+    before = Invite.objects.count()
+
+    assert client.get(page).status_code == 200
+    for path, typed in ((page, staff), ("/admin/invites/invite/add/", invite)):
+        assert client.post(path, typed)["Location"] == f"/reauth/?next={quote(path, safe='')}"
+    assert not alice.user.is_staff
+    assert Invite.objects.count() == before
+
+    client.post("/reauth/", {"password": olivia.password})
+    client.post(page, staff)
+    assert alice.user.is_superuser
+
+
+def kept_of(visitor: Visitor) -> dict[str, Any]:
+    sid = cookie.read(visitor.cookies[settings.SESSION_COOKIE_NAME].value)
+    return SessionStore(sid).load()

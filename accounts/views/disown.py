@@ -1,0 +1,27 @@
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.decorators import for_everyone, form_page, link_page
+from accounts.errors import TokenUnusable
+from accounts.models.token import LIFETIMES, Purpose
+from accounts.services import disown
+from bottomline.caller import caller_of
+
+
+@form_page
+@for_everyone
+@link_page
+def not_me(request: HttpRequest, token: str) -> HttpResponse:
+    """Where “this wasn’t me” lands: says what the button does, and only the button does it."""
+    caller = caller_of(request)
+    try:
+        if request.method == "POST":
+            user = disown.finish(token, caller=caller)
+            minutes = int(LIFETIMES[Purpose.PASSWORD_RESET].total_seconds() // 60)
+            context = {"username": user.username, "minutes": minutes}
+            return render(request, "accounts/disown/done.html", context)
+        row = disown.open_link(token, caller=caller)
+    except TokenUnusable:
+        return render(request, "accounts/disown/unusable.html", status=410)
+    context = {"username": row.user.username, "is_closed": row.user.is_closed}
+    return render(request, "accounts/disown/confirm.html", context)

@@ -1,0 +1,62 @@
+"""Forms that are shown with a challenge."""
+
+import json
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.datastructures import MultiValueDict
+
+from bottomline.caller import Caller
+from bottomline.captcha import challenges
+from bottomline.errors import CaptchaMissing
+from bottomline.limits import Limit
+
+
+class CaptchaForm(forms.Form):
+    """A form that costs the browser work, once everything else in it is right.
+
+    `components/captcha.html` shows the challenge, whose solution comes back beside the fields;
+    `render_form` answers with the page.
+    """
+
+    door: ClassVar[str]  # what a challenge is good for: one name for each form
+    otherwise: ClassVar[Limit]  # what may be sent without the work
+
+    def __init__(self, data: MultiValueDict | None = None, *, caller: Caller) -> None:
+        super().__init__(data)
+        self.caller = caller
+        self.retry_after: int | None = None
+
+    @property
+    def challenge(self) -> str:
+        return json.dumps(challenges.new_challenge(self.door, self.caller.network))
+
+    @property
+    def challenge_life(self) -> int:
+        return int(challenges.LIFE.total_seconds())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        # A mistake in a field costs nobody a solution.
+        if not self.errors:
+            solution = self.data.get("altcha", "")
+            try:
+                challenges.require(
+                    solution, door=self.door, caller=self.caller, otherwise=self.otherwise
+                )
+            except CaptchaMissing as refusal:
+                self.add_error(None, refusal.message)
+                self.retry_after = refusal.retry_after
+        return cleaned
+
+
+def render_form(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The page of a CaptchaForm: 200, with mistakes 422, or 429 for want of the work."""
+    form: CaptchaForm = context["form"]
+    status = 429 if form.retry_after else 422 if form.is_bound else 200
+    response = render(request, template, context, status=status)
+    if form.retry_after:
+        response["Retry-After"] = str(form.retry_after)
+    return response

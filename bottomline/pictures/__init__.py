@@ -1,0 +1,1 @@
+"""Profile pictures: anything comes in, two small WebP squares that we drew ourselves go out."""

@@ -1,0 +1,110 @@
+"""Pictures in a bucket: against a small server that speaks enough of S3."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+import time_machine
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from bottomline.errors import Unavailable
+from bottomline.pictures import store
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    kept: dict[str, bytes]
+    broken = False
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Last-Modified", "Sat, 21 Nov 2026 12:00:00 GMT")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.broken:
+            return self.answer(500)
+        self.kept[urlsplit(self.path).path] = content
+        return self.answer(200)
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if self.broken:
+            return self.answer(500)
+        if path in {"/pictures-of-ours", "/pictures-of-ours/"}:
+            names = (escape(name.removeprefix("/pictures-of-ours/")) for name in self.kept)
+            keys = "".join(f"<Contents><Key>{name}</Key></Contents>" for name in names)
+            return self.answer(200, f"<ListBucketResult>{keys}</ListBucketResult>".encode())
+        if path not in self.kept:
+            return self.answer(404)
+        return self.answer(200, self.kept[path])
+
+    do_HEAD = do_GET
+
+    def do_DELETE(self) -> None:
+        self.kept.pop(urlsplit(self.path).path, None)
+        self.answer(204)
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def bucket(settings, monkeypatch) -> Iterator[type[Handler]]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    handler = type("Bucket", (Handler,), {"kept": {}})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    options = {
+        "bucket_name": "pictures-of-ours",
+        "endpoint_url": f"http://127.0.0.1:{server.server_port}",
+        "region_name": "eu-central-1",
+        "addressing_style": "path",
+    }
+    backend = {"BACKEND": "bottomline.bucket.Bucket", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"default": backend}
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def test_pictures_are_kept_in_a_bucket_found_there_and_removed(bucket: type[Handler]):
+    name = store.keep({256: b"large", 64: b"small"})
+
+    assert set(bucket.kept) == {
+        f"/pictures-of-ours/pictures/{name.hex}-{size}.webp" for size in (256, 64)
+    }
+    assert store.read(name, 256) == b"large"
+    store.remove(name)
+    store.remove(name)
+    assert bucket.kept == {}
+    assert store.read(name, 256) is None
+
+
+def test_a_bucket_is_swept_too(bucket: type[Handler]):
+    store.keep({256: b"large", 64: b"small"})
+    assert len(default_storage.listdir("pictures")[1]) == 2
+    with time_machine.travel(timezone.now() + timedelta(days=3650)):
+        assert store.prune(lambda names: set()) >= 1
+    assert bucket.kept == {}
+
+
+@pytest.mark.asvs("16.5.2")
+def test_a_bucket_that_fails_is_told_as_something_that_is_away(bucket: type[Handler]):
+    name = store.keep({256: b"large", 64: b"small"})
+    bucket.broken = True
+    with pytest.raises(Unavailable):
+        store.read(name, 256)
+    with pytest.raises(Unavailable):
+        store.keep({256: b"large", 64: b"small"})

@@ -1,0 +1,109 @@
+"""Signing up on an invite."""
+
+from contextlib import suppress
+
+from django.db import IntegrityError, transaction
+
+from accounts import emails
+from accounts.events import record
+from accounts.models import Purpose, Token, User, holder_of
+from accounts.services import members, usernames
+from bottomline.caller import Caller
+from bottomline.limits import spend, spend_quietly
+from bottomline.tokens import new_public_id
+from invites import limits, services
+from invites.errors import InviteUnusable
+from invites.models import Invite, Redemption
+
+
+def sign_up(token: str, *, email: str, username: str, password: str, caller: Caller) -> None:
+    """Redeem an invite: one account, one confirmation mail, one use of the invite, or nothing.
+
+    Where the address has a confirmed account already, or one may still come back to it, its owner
+    is told by mail, the invite is kept, and the answer is the same. Where it has one nobody
+    confirmed, the newest sign-up replaces it. Raises InviteUnusable, UsernameTaken, WeakPassword,
+    TooManyAttempts.
+    """
+    services.open_link(token, caller=caller)
+    spend((limits.SIGNUP_BY_NETWORK, caller.network))
+    may_write = spend_quietly((limits.REPEATED_SIGNUP_BY_ADDRESS, email))
+    with usernames.reserved(username):
+        # Argon2 outside the transaction: on SQLite it would hold everybody's writes.
+        password_hash = members.hash_password(password, User(email=email, username=username))
+        try:
+            _redeem(token, email, username, password_hash, may_write, caller)
+        except InviteUnusable:
+            services.refuse(caller=caller)
+    # As long as an account nobody confirms would have it: a name that stayed free would tell that
+    # there was an account already.
+    usernames.hold(username, members.UNCONFIRMED_FOR)
+
+
+def _redeem(
+    token: str, email: str, username: str, password_hash: str, may_write: bool, caller: Caller
+) -> None:
+    for last_try in (False, True):
+        try:
+            _redeem_once(token, email, username, password_hash, may_write, caller)
+            return
+        except IntegrityError:
+            # Somebody took the address or the name between our look and our insert. Now that
+            # they are there, the second try finds them.
+            if last_try:
+                raise
+
+
+@transaction.atomic
+def _redeem_once(
+    token: str, email: str, username: str, password_hash: str, may_write: bool, caller: Caller
+) -> None:
+    invite = Invite.objects.lock(token)
+    if invite is None or not invite.admits(email):
+        raise InviteUnusable
+    # Asked before the address is: who has which name is public, who has which address is not.
+    usernames.require_free(username)
+    # Held, or its owner could confirm between this look and `_admit`, which would then put a
+    # stranger's password on an account that works.
+    holder = holder_of(email, lock=True)
+    if holder is None or (may_write and not holder.is_confirmed):
+        waiting = holder.user if holder else None
+        confirmation = _admit(email, waiting, invite, username, password_hash)
+        emails.confirm_email(confirmation)
+        record("signup.done", caller=caller, user=confirmation.user)
+        return
+    _rehearse(invite, username, password_hash)
+    if may_write:  # an owner is not to be flooded by whoever has an invite
+        if holder.moved_away:
+            emails.address_held(holder.moved_away)
+        else:
+            emails.already_member(holder.user)
+    record("signup.known_address", caller=caller, user=holder.user)
+
+
+@transaction.atomic
+def _admit(
+    email: str, waiting: User | None, invite: Invite, username: str, password_hash: str
+) -> Token:
+    """Make the account, or let the newest sign-up have one that nobody confirmed."""
+    staff = invite.grants_staff
+    user = members.begin(
+        email, waiting, username=username, password_hash=password_hash, staff=staff
+    )
+    # The other invite has its use back, and what it granted does not pass to this one's holder.
+    Redemption.objects.filter(user=user).delete()
+    Redemption.objects.create(invite=invite, user=user)
+    return Token.objects.issue(user, Purpose.EMAIL_CONFIRMATION)
+
+
+def _rehearse(invite: Invite, username: str, password_hash: str) -> None:
+    """Do what admitting somebody does and undo it, so that the time does not tell whether it was.
+
+    What is undone is nobody's: its address is none.
+    """
+    with suppress(_Rehearsed), transaction.atomic():
+        _admit(f"~{new_public_id().hex}", None, invite, username, password_hash)
+        raise _Rehearsed
+
+
+class _Rehearsed(Exception):
+    """Ends a rehearsal."""
