@@ -19,6 +19,7 @@ from django.test import Client, RequestFactory, TestCase
 from django.test.client import ClientHandler
 from django.utils import timezone
 
+from accounts.hashers import BoundedArgon2Hasher
 from accounts.models import User
 from bottomline.caller import caller_of
 from bottomline.captcha.challenges import new_challenge
@@ -111,6 +112,16 @@ def _clean_redis() -> None:
     """Every test begins with nothing counted and nobody logged in."""
     for name in ("default", "sessions"):
         caches[name].clear()
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes that take no time: half of the suite's otherwise, and nothing hides behind it.
+
+    The hasher's own tests, and whatever runs as processes, keep those of production.
+    """
+    monkeypatch.setattr(BoundedArgon2Hasher, "memory_cost", 64)
+    monkeypatch.setattr(BoundedArgon2Hasher, "time_cost", 1)
 
 
 @pytest.fixture

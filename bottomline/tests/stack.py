@@ -4,6 +4,7 @@ What `make run` starts, on free ports and in a folder of the test's own.
 """
 
 import contextlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -34,6 +35,26 @@ from bottomline.tests.servers import (
 from conftest import PASSWORD
 
 BIN = Path(sys.executable).parent
+
+# Answers each line of code with what it printed and the error it ended in. What is logged goes
+# elsewhere than the answers.
+SHELL = """
+import contextlib, io, json, os, sys, traceback
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+import django
+from django.db import connections
+django.setup()
+for line in sys.stdin:
+    printed, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            error = traceback.format_exc()
+    connections.close_all()
+    print(json.dumps([printed.getvalue(), error]), file=answers, flush=True)
+"""
 
 
 @dataclass
@@ -71,6 +92,7 @@ class Stack:
         self.broker_redis = RedisServer(folder / "broker")
         self.mail = MailServer()
         self.web, self.worker, self.scheduler = Server(), Server(), Server()
+        self.shell: subprocess.Popen[str] | None = None
         self.database_proxy = Proxy(urlsplit(POSTGRES).port or 5432)
         self.broker_proxy = Proxy(urlsplit(RABBITMQ).port or 5672)
         self.addresses = count(1)
@@ -117,6 +139,7 @@ class Stack:
             ends.callback(self.mail.stop)
             for server in (self.redis, self.web, self.worker, self.scheduler):
                 ends.callback(server.kill)
+            ends.callback(self.close_shell)
             self.redis.start()
             self.mail.start()
             self.manage("migrate", "--verbosity", "0")
@@ -168,15 +191,43 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def python(self, code: str) -> str:
+        """What code of ours prints, run beside the servers; its failure is the test's.
+
+        In one interpreter for all, for starting one takes longer than most of what it is asked.
+        """
+        if self.shell is None:
+            self.shell = subprocess.Popen(
+                [sys.executable, "-c", SHELL],
+                cwd=ROOT,
+                env=self.environment | {"DJANGO_SETTINGS_MODULE": "bottomline.settings"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self.shell.stdin
+        assert self.shell.stdout
+        print(json.dumps(code), file=self.shell.stdin, flush=True)
+        printed, error = json.loads(self.shell.stdout.readline())
+        assert not error, error
+        return printed.strip()
+
+    def close_shell(self) -> None:
+        if self.shell is not None:
+            self.shell.communicate()
+            self.shell = None
+
     def issue_invite(self, *arguments: str) -> str:
-        return self.manage("issue_invite", *arguments)
+        return self.python(
+            "from django.core.management import call_command\n"
+            f"call_command('issue_invite', *{arguments!r})"
+        )
 
     def issue_invites(self, how_many: int) -> list[str]:
-        """Many at once, for one start of Python."""
-        code = (
+        return self.python(
             f"from invites.services import issue\nfor _ in range({how_many}): print(issue().link)"
-        )
-        return self.manage("shell", "--verbosity", "0", "--command", code).split()
+        ).split()
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement behind everybody's back; returns its rows, if it has any."""

@@ -23,9 +23,9 @@ from bottomline.tests.chromium import (
     Door,
     Person,
     Watch,
+    enter,
     html_of,
     link_in,
-    log_in,
 )
 from bottomline.tests.servers import wait_until
 
@@ -210,7 +210,7 @@ def reset_errors(page: Page, door: Door) -> None:
 @shows("423-locked")
 def locked(page: Page, door: Door) -> None:
     ada = door.member()
-    door.python(
+    door.stack.python(
         "from datetime import timedelta; from django.utils import timezone;"
         "from accounts.models import User; User.objects.filter"
         f"(email='{ada.email}').update(blocked_until=timezone.now() + timedelta(hours=1))"
@@ -307,12 +307,13 @@ def not_me_unusable(page: Page, door: Door) -> None:
 
 @shows("account")
 def account(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
+    page.goto("/account/")
 
 
 @shows("password-change")
 def password_change(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/password/change/")
     page.locator("[name=password]").fill("monkey-dragon-1234")
     expect(page.get_by_text("Long enough, but easy to guess.")).to_be_visible()
@@ -320,7 +321,7 @@ def password_change(page: Page, door: Door) -> None:
 
 @shows("password-change-errors")
 def password_change_errors(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/password/change/")
     page.get_by_label("Current password").fill("not her password at all")
     page.locator("[name=password]").fill("short")
@@ -330,7 +331,7 @@ def password_change_errors(page: Page, door: Door) -> None:
 @shows("reauth")
 def prove(page: Page, door: Door) -> None:
     ada = door.member()
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/email/change/")
     page.get_by_label("New email address").fill(door.stranger().email)
     door.let_proofs_grow_old(ada)
@@ -355,8 +356,8 @@ def prove_without_password(page: Page, door: Door) -> None:
 @shows("password-set-first")
 def password_set_first(page: Page, door: Door) -> None:
     ada = door.member()
-    log_in(page, ada)
-    door.python(
+    enter(page, ada)
+    door.stack.python(
         "from accounts.models import User;"
         f"User.objects.filter(email='{ada.email}').update(password='!')"
     )
@@ -366,7 +367,7 @@ def password_set_first(page: Page, door: Door) -> None:
 
 @shows("delete")
 def delete(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/delete/")
 
 
@@ -381,11 +382,11 @@ def delete_errors(page: Page, door: Door) -> None:
 @shows("delete-last-owner")
 def delete_last_owner(page: Page, door: Door) -> None:
     olivia = door.regular(staff=True)
-    door.python(
+    door.stack.python(
         "from accounts.models import User;"
         f"User.objects.exclude(email='{olivia.email}').update(is_superuser=False)"
     )
-    log_in(page, olivia)
+    enter(page, olivia)
     page.goto("/account/delete/")
     expect(page.get_by_text("You are the only owner")).to_be_visible()
 
@@ -393,7 +394,7 @@ def delete_last_owner(page: Page, door: Door) -> None:
 @shows("closed")
 def closed(page: Page, door: Door) -> None:
     ada = door.member()
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/delete/")
     page.get_by_label("Your username, to confirm").fill(ada.username)
     page.get_by_role("button", name="Delete my account").click()
@@ -415,14 +416,14 @@ def delete_away(page: Page, door: Door) -> None:
 
 @shows("export")
 def export(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/export/")
     expect(page.get_by_role("button", name="Make my copy")).to_be_visible()
 
 
 @shows("export-asked")
 def export_asked(page: Page, door: Door) -> None:
-    log_in(page, door.member())
+    enter(page, door.member())
     page.goto("/account/export/")
     door.stack.worker.freeze()
     try:
@@ -435,7 +436,7 @@ def export_asked(page: Page, door: Door) -> None:
 @shows("export-ready")
 def export_ready(page: Page, door: Door) -> None:
     ada = door.member()
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/export/")
     page.get_by_role("button", name="Make my copy").click()
     wait_until(lambda: door.mail_to(ada)["Subject"].endswith("is ready"), seconds=40)
@@ -445,32 +446,32 @@ def export_ready(page: Page, door: Door) -> None:
 
 @shows("already-member")
 def already_member(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto(door.invite)
 
 
 @shows("403")
 def forbidden(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/admin/")
 
 
 @shows("profile")
 def own_profile(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/profile/")
 
 
 @shows("profile-filled")
 def profile_filled(page: Page, door: Door) -> None:
-    log_in(page, _somebody(door))
+    enter(page, _somebody(door))
     page.goto("/account/profile/")
     expect(page.get_by_role("button", name="Remove picture")).to_be_visible()
 
 
 @shows("profile-errors")
 def profile_errors(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/profile/")
     page.get_by_label("Name", exact=True).fill("")
     page.get_by_label("About you").fill("Turned \u202earound")
@@ -479,7 +480,7 @@ def profile_errors(page: Page, door: Door) -> None:
 
 @shows("profile-picture-refused")
 def picture_refused(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/profile/")
     page.get_by_label("Choose a picture").set_input_files(
         {"name": "me.png", "mimeType": "image/png", "buffer": b"<svg/>"}
@@ -490,7 +491,7 @@ def picture_refused(page: Page, door: Door) -> None:
 
 @shows("username")
 def change_username(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/profile/username/")
     page.get_by_label("New username").fill("brand.new.name")
     expect(page.get_by_text("That name is free.")).to_be_visible()
@@ -498,7 +499,7 @@ def change_username(page: Page, door: Door) -> None:
 
 @shows("username-errors")
 def username_errors(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/profile/username/")
     page.get_by_label("New username").fill("admin")
     page.get_by_role("button", name="Change username").click()
@@ -506,7 +507,7 @@ def username_errors(page: Page, door: Door) -> None:
 
 @shows("username-not-yet")
 def username_not_yet(page: Page, door: Door) -> None:
-    log_in(page, door.member())
+    enter(page, door.member())
     page.goto("/account/profile/username/")
     page.get_by_label("New username").fill(door.stranger("countess").username)
     page.get_by_role("button", name="Change username").click()
@@ -517,7 +518,7 @@ def username_not_yet(page: Page, door: Door) -> None:
 @shows("person")
 def somebodys_page(page: Page, door: Door) -> None:
     somebody = _somebody(door, "Augusta Ada King, Countess of Lovelace")
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto(f"/people/{somebody.username}/")
     expect(page.get_by_text("Analytical Engine")).to_be_visible()
 
@@ -525,14 +526,14 @@ def somebodys_page(page: Page, door: Door) -> None:
 @shows("person-bare")
 def bare_page(page: Page, door: Door) -> None:
     ada = door.regular()
-    log_in(page, ada)
+    enter(page, ada)
     page.goto(f"/people/{ada.username}/")
 
 
 @shows("person-lineage")
 def person_lineage(page: Page, door: Door) -> None:
     _grow_branch(door)
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/people/branch-0/")
     page.get_by_role("link", name="root-of-it").click()
     expect(page.get_by_text("Brought in 5 people")).to_be_visible()
@@ -540,13 +541,13 @@ def person_lineage(page: Page, door: Door) -> None:
 
 @shows("invites-empty")
 def invites_empty(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/invites/")
 
 
 @shows("invites-errors")
 def invites_errors(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/invites/")
     page.get_by_label("For this email address only").fill("grace at example")
     page.get_by_label("How many people").fill("0")
@@ -556,7 +557,7 @@ def invites_errors(page: Page, door: Door) -> None:
 @shows("invites-filled")
 def invites_filled(page: Page, door: Door) -> None:
     ada = door.member()
-    door.python(
+    door.stack.python(
         f"""
 from datetime import timedelta
 from django.utils import timezone
@@ -582,14 +583,14 @@ for n, invite in enumerate(Invite.objects.filter(issuer=ada, max_uses=3, label__
         Redemption.objects.filter(user=user).update(invite=invite)
 """
     )
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/invites/")
     expect(page.get_by_text("Page 1 of 2")).to_be_visible()
 
 
 @shows("security")
 def security(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/account/security/")
 
 
@@ -600,21 +601,21 @@ def sessions(page: Page, door: Door) -> None:
         elsewhere = door.stack.visitor()
         elsewhere.headers["User-Agent"] = agent
         elsewhere.log_in(ada.email, ada.password, remember="on")
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/sessions/")
     expect(page.get_by_role("button", name="End it")).to_have_count(2)
 
 
 @shows("sessions-only-this")
 def sessions_only_this(page: Page, door: Door) -> None:
-    log_in(page, door.member())
+    enter(page, door.member())
     page.goto("/account/sessions/")
 
 
 @shows("activity")
 def activity(page: Page, door: Door) -> None:
     ada = door.member()
-    door.python(
+    door.stack.python(
         f"""
 from datetime import timedelta
 import time_machine
@@ -638,7 +639,7 @@ for days in (9, 6, 3):
             record("invite.issued", caller=phone, user=ada)
 """
     )
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/activity/")
     page.get_by_role("link", name="Older").click()
     page.get_by_role("link", name="Newest").click()
@@ -648,8 +649,8 @@ for days in (9, 6, 3):
 @shows("activity-empty")
 def activity_empty(page: Page, door: Door) -> None:
     ada = door.member()
-    log_in(page, ada)
-    door.python(
+    enter(page, ada)
+    door.stack.python(
         "from accounts.models import Event, User; Event.objects.filter"
         f"(user_id=User.objects.get(email='{ada.email}').pk).delete()"
     )
@@ -658,7 +659,7 @@ def activity_empty(page: Page, door: Door) -> None:
 
 @shows("invites-form")
 def invites_form(page: Page, door: Door) -> None:
-    log_in(page, door.member())
+    enter(page, door.member())
     for label in ("The first one", "Made just now"):
         page.goto("/account/invites/")
         if label != "The first one":
@@ -672,7 +673,7 @@ def invites_form(page: Page, door: Door) -> None:
 @shows("invites-paused")
 def invites_paused(page: Page, door: Door) -> None:
     ada = door.member()
-    door.python(
+    door.stack.python(
         f"""
 from accounts.models import User
 from invites.models import Freeze
@@ -682,7 +683,7 @@ issue(issuer=ada, label="Grace from work")
 Freeze.objects.create(root=ada, reason="Spam")
 """
     )
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/account/invites/")
     expect(page.get_by_text("Inviting is paused for you.")).to_be_visible()
 
@@ -703,7 +704,7 @@ def declined(page: Page, door: Door) -> None:
 
 @shows("email-change")
 def email_change(page: Page, door: Door) -> None:
-    log_in(page, door.regular())
+    enter(page, door.regular())
     page.goto("/email/change/")
 
 
@@ -735,7 +736,7 @@ def email_confirm(page: Page, door: Door) -> None:
 def email_confirm_taken(page: Page, door: Door) -> None:
     _, new = _moving(page, door)
     page.goto(link_in(door.mail_to(new)))
-    door.python(
+    door.stack.python(
         "from django.utils import timezone; from accounts.models import User;"
         f"User.objects.create(email='{new.email}', username='{new.username}',"
         f"username_key='{new.username}', email_confirmed_at=timezone.now())"
@@ -768,13 +769,13 @@ def email_undone(page: Page, door: Door) -> None:
 
 @shows("admin")
 def admin(page: Page, door: Door) -> None:
-    log_in(page, door.regular(staff=True))
-    page.get_by_role("link", name="Admin").click()
+    enter(page, door.regular(staff=True))
+    page.goto("/admin/")
 
 
 @shows("admin-dashboard")
 def admin_dashboard(page: Page, door: Door) -> None:
-    door.python(
+    door.stack.python(
         """
 from datetime import timedelta
 from uuid import uuid4
@@ -804,7 +805,7 @@ OutboxMessage.objects.create(kind="new_login", subject="nobody", status="dead")
 
 def _ask(page: Page, door: Door, act: Act) -> None:
     ada = door.regular()
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto(f"/admin/accounts/user/?q={ada.username}")
     page.locator("#result_list tbody th a").first.click()
     page.get_by_role("button", name=act.label).click()
@@ -827,7 +828,7 @@ def admin_users_told(page: Page, door: Door) -> None:
 
 @shows("admin-users")
 def admin_users(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/accounts/user/")
 
 
@@ -840,13 +841,13 @@ def admin_user(page: Page, door: Door) -> None:
 
 @shows("admin-invites")
 def admin_invites(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/invites/invite/")
 
 
 @shows("admin-invite-issued")
 def admin_invite_issued(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/invites/invite/add/")
     page.get_by_label("Label").fill("From the owner")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -855,7 +856,7 @@ def admin_invite_issued(page: Page, door: Door) -> None:
 
 @shows("admin-invite-add-errors")
 def admin_invite_add(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/invites/invite/add/")
     page.get_by_label("How many people").fill("0")
     page.get_by_role("button", name="Save", exact=True).click()
@@ -864,7 +865,7 @@ def admin_invite_add(page: Page, door: Door) -> None:
 @shows("admin-branch")
 def admin_branch(page: Page, door: Door) -> None:
     _grow_branch(door)
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/accounts/user/?q=root-of-it")
     page.locator("#result_list tbody th a").first.click()
     page.get_by_role("link", name="Who invited whom").click()
@@ -894,7 +895,7 @@ def admin_freezes(page: Page, door: Door) -> None:
 
 @shows("admin-events")
 def admin_events(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/accounts/event/")
 
 
@@ -906,7 +907,7 @@ def admin_event(page: Page, door: Door) -> None:
 
 @shows("admin-outbox")
 def admin_outbox(page: Page, door: Door) -> None:
-    admin(page, door)
+    enter(page, door.regular(staff=True))
     page.goto("/admin/outbox/outboxmessage/")
 
 
@@ -1004,7 +1005,7 @@ def _picture(page: Page, watch: Watch, name: str) -> None:
 def _somebody(door: Door, name: str = "") -> Person:
     """A member who says a lot of themselves."""
     ada = door.member()
-    door.python(
+    door.stack.python(
         f"""
 import io
 from PIL import Image
@@ -1032,7 +1033,7 @@ def _confirmation_link(door: Door) -> str:
 
 def _grow_branch(door: Door) -> None:
     """Some members who came in by each other, with open invites; always the same ones."""
-    door.python(
+    door.stack.python(
         """
 from django.utils import timezone
 from accounts.models import User
@@ -1064,7 +1065,7 @@ def _reset_link(door: Door) -> str:
 def _moving(page: Page, door: Door) -> tuple[Person, Person]:
     """Somebody who has asked for another address, and that address."""
     ada, new = door.member(), door.stranger("ada.lovelace.countess")
-    log_in(page, ada)
+    enter(page, ada)
     page.goto("/email/change/")
     page.get_by_label("New email address").fill(new.email)
     page.get_by_role("button", name="Send the link").click()

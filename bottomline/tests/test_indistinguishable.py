@@ -21,7 +21,6 @@ from django.core.cache import caches
 from django.http import HttpResponse
 from django.utils import timezone
 
-from accounts.hashers import BoundedArgon2Hasher
 from accounts.models import EmailChange, User
 from accounts.services import closing, members
 from bottomline.caller import Caller
@@ -42,13 +41,6 @@ Ask = Callable[[Visitor, str], HttpResponse]
 FRESH = re.compile(rb'(?<=name="csrfmiddlewaretoken" value=")[^"]+')
 WAIT = re.compile(rb"(about )?\d+ (seconds|minutes|hours)")
 number = count(1)
-
-
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that take no time, so that nothing hides behind the time they take."""
-    monkeypatch.setattr(BoundedArgon2Hasher, "memory_cost", 64)
-    monkeypatch.setattr(BoundedArgon2Hasher, "time_cost", 1)
 
 
 @pytest.fixture

@@ -256,13 +256,7 @@ def test_a_mail_refused_for_good_is_a_dead_letter_and_can_be_retried(stack: Stac
         stack.mail.refuse_recipients = None
 
     [(message_id,)] = stack.sql("SELECT id FROM outbox_outboxmessage WHERE status = 'dead'")
-    stack.manage(
-        "shell",
-        "--verbosity",
-        "0",
-        "--command",
-        f"from bottomline.outbox.services import retry; assert retry({str(message_id)!r})",
-    )
+    stack.python(f"from bottomline.outbox.services import retry; assert retry({str(message_id)!r})")
     stack.mail.wait_for(email)
     assert_all_delivered_once(stack, [email])
 

@@ -380,7 +380,7 @@ def change_token(stack: Stack, new: str) -> str:
         "from accounts.models import EmailChange\n"
         f"print(EmailChange.objects.get(new_email={new!r}, confirmed_at=None).confirm_token)"
     )
-    return stack.manage("shell", "--verbosity", "0", "--command", code)
+    return stack.python(code)
 
 
 def at_once(stack: Stack, acts: list[Act]) -> list[Page]:
