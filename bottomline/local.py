@@ -117,10 +117,9 @@ def _processes(port: int, environment: dict[str, str], *, reload: bool) -> dict[
     )
     processes = {
         "web": granian,
-        "worker": f"{celery} worker --concurrency 2 --loglevel warning "
-        "--without-gossip --without-mingle",
-        "scheduler": f"{celery} beat --loglevel warning --schedule var/celerybeat-schedule "
-        "--pidfile=",
+        "mail": f"{celery} {worker_of('mail')} --concurrency 1 --loglevel warning",
+        "bulk": f"{celery} {worker_of('bulk')} --concurrency 1 --loglevel warning "
+        "--beat --schedule var/celerybeat-schedule",
     }
     if environment["REDIS_URL"].startswith("unix://"):
         path = environment["REDIS_URL"].removeprefix("unix://").partition("?")[0]
@@ -128,6 +127,11 @@ def _processes(port: int, environment: dict[str, str], *, reload: bool) -> dict[
             f"exec {redis_server()} --dir {VAR} --unixsocket {path} {REDIS_OPTIONS}"
         )
     return processes
+
+
+def worker_of(queues: str) -> str:
+    """Celery's arguments for a worker of these queues, comma-separated; docker-compose.yml too."""
+    return f"worker --queues {queues} --hostname {queues}@%h --without-gossip --without-mingle"
 
 
 def _environment(port: int) -> dict[str, str]:

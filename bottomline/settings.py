@@ -312,13 +312,12 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 # Once, at once: only a publisher that tries again opens a new connection for one that was dropped.
 CELERY_TASK_PUBLISH_RETRY = True
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_max": 0}
-CELERY_TASK_DEFAULT_QUEUE = "mail"
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
 if CELERY_BROKER_URL.startswith("amqp"):
-    CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-    CELERY_TASK_DEFAULT_EXCHANGE_TYPE = "topic"
+    QUEUE = {"exchange_type": "topic", "queue_arguments": {"x-queue-type": "quorum"}}
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"confirm_publish": True}
 else:
+    QUEUE = {"exchange_type": "direct"}
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "socket_connect_timeout": 1,
         "socket_timeout": 5,
@@ -329,6 +328,11 @@ else:
         "unacked_mutex_expire": 10,
         "unacked_restore_throttle": 1,
     }
+# Somebody waits for a mail, so it has a queue and workers of its own. Everything else, and what is
+# yet to be thought of, takes its turn in the other. A worker not told which takes from both.
+CELERY_TASK_QUEUES = {name: QUEUE | {"exchange": name} for name in ("mail", "bulk")}
+CELERY_TASK_DEFAULT_QUEUE = "bulk"
+CELERY_TASK_ROUTES = {"bottomline.outbox.tasks.*": {"queue": "mail"}}
 
 OUTBOX_SWEEP_EVERY = timedelta(seconds=env.int("OUTBOX_SWEEP_SECONDS", default=15))
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

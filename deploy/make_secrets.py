@@ -4,7 +4,7 @@ Nobody has to invent, type or copy a secret, none is in an environment variable 
 a service sees its own folder alone. A second run changes nothing.
 
     docker compose run --rm secrets --new-secret-key
-    docker compose up -d --force-recreate web worker scheduler
+    docker compose up -d --force-recreate web worker bulk-worker scheduler
 
 exchanges the signing key. The old one still verifies: links in mails and sessions go on working.
 Empty the file secret_key_fallbacks when the longest of them has run out.

@@ -160,12 +160,10 @@ class Stack:
         visitor = self.visitor()
         wait_until(lambda: visitor.is_up("/health/live"), seconds=40, what="the web server answers")
 
-    def start_worker(self) -> None:
-        command = (
-            f"{BIN}/celery --quiet --app bottomline worker --concurrency 1 --loglevel warning "
-            "--without-gossip --without-mingle"
-        )
-        self._run(self.worker, command, "worker")
+    def start_worker(self, arguments: str = "worker --without-gossip --without-mingle") -> None:
+        """One for both queues; `make run` and the compose file have one for each (worker_of)."""
+        celery = f"{BIN}/celery --quiet --app bottomline"
+        self._run(self.worker, f"{celery} {arguments} --concurrency 1 --loglevel warning", "worker")
 
     def start_scheduler(self) -> None:
         command = (

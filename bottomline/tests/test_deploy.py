@@ -15,6 +15,7 @@ import jsonschema
 import pytest
 import redis
 import yaml
+from django.conf import settings
 
 from bottomline.local import HEAD_LIMITS
 from bottomline.tests.environment import missing
@@ -29,7 +30,8 @@ READ_BY_CELERY = {"REMAP_SIGTERM"}
 READ_BY_COMPOSE = {"NGINX_FRONT", "HTTPS_PORT"}
 SECRET = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE_URL", "REDIS_URL", "REDIS_CACHE_URL"}
 
-APPLICATION = ["web", "worker", "scheduler", "migrate"]
+WORKERS = ["worker", "bulk-worker"]
+APPLICATION = ["web", *WORKERS, "scheduler", "migrate"]
 HARDENED = [*APPLICATION, "secrets", "nginx", "redis-sessions", "redis-cache", "mailpit"]
 
 
@@ -136,7 +138,7 @@ def test_a_container_sees_no_secrets_but_its_own(services):
         seen = {v for v in volumes if v.startswith("secrets-")}
         if name == "secrets":
             continue
-        own = "app" if name in {"web", "worker", "scheduler"} else name
+        own = "app" if name in {"web", *WORKERS, "scheduler"} else name
         assert seen <= {f"secrets-{own}"}, name
 
 
@@ -149,7 +151,7 @@ def test_every_secret_file_that_is_named_is_made(services, kept):
 
 
 def test_nothing_serves_before_the_schema_is_there(services):
-    for name in ["web", "worker", "scheduler"]:
+    for name in ["web", *WORKERS, "scheduler"]:
         waits = services[name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
@@ -180,8 +182,17 @@ def test_a_stopping_container_gets_the_time_it_needs(services, dockerfile, name)
     assert int(services[name]["stop_grace_period"].removesuffix("s")) > longest_request
 
 
-def test_the_worker_lets_a_mail_finish_when_it_is_stopped(services):
-    assert services["worker"]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_finishes_what_it_is_at_when_it_is_stopped(services, name):
+    assert services[name]["environment"]["REMAP_SIGTERM"] == "SIGQUIT"
+
+
+@pytest.mark.asvs("15.4.4")
+def test_each_queue_has_a_worker_that_has_no_other(services):
+    served = {name: option(services[name]["command"], "--queues") for name in WORKERS}
+    assert sorted(served.values()) == sorted(settings.CELERY_TASK_QUEUES)
+    for name, queue in served.items():
+        assert f'"{queue}@$$(hostname)"' in services[name]["healthcheck"]["test"][1]
 
 
 def test_every_service_that_keeps_running_says_how_it_is(services):
@@ -360,7 +371,7 @@ def test_the_image_takes_no_more_of_a_request_than_the_tests_server(dockerfile):
     assert HEAD_LIMITS in dict(dockerfile)["CMD"]
 
 
-@pytest.mark.parametrize("name", ["worker", "scheduler"])
+@pytest.mark.parametrize("name", [*WORKERS, "scheduler"])
 def test_celery_knows_every_option_it_is_started_with(services, name):
     command = services[name]["command"]
     known = options_in_help(*command[:4], "--help")
