@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 
-from bottomline import metrics, request_id
+from bottomline import bodies, metrics, request_id
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
 from bottomline.responses import error_page, unavailable
 
@@ -107,7 +107,8 @@ class Refusals:
     """Turns what services raise into a status and a page, once for all views.
 
     What no page of ours sends is refused before anything reads it: an address or a body larger than
-    they need, and a charset that is not theirs, which Python might know as no charset at all.
+    they need, and a charset that is not theirs, which Python might know as no charset at all. And
+    whoever sends a body so slowly that others might wait for it is hung up on.
     """
 
     def __init__(self, get_response):
@@ -116,10 +117,18 @@ class Refusals:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if len(request.get_full_path()) > settings.URL_SIZE:
             return error_page(request, 414)
-        if _content_length(request) > _largest_body(request):
+        length = _content_length(request)
+        if length > _largest_body(request):
             return error_page(request, 413)
         if _charset(request) not in {"utf-8", "utf8"}:
             return error_page(request, 400)
+        try:
+            bodies.fetch(request, length)
+        except TimeoutError:
+            log.warning("body.late")
+            return _last_page(request, 408)
+        except Unavailable as error:
+            return unavailable(request, error.reason, retry_after=error.retry_after)
         response = self.get_response(request)
         if response.status_code == 405 and not response.content:
             page = error_page(request, 405)
@@ -132,6 +141,16 @@ class Refusals:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         return refusal(request, error)
+
+
+def _last_page(request: HttpRequest, status: int) -> HttpResponse:
+    """A page after which the web server hangs up, because it is shorter than it says it is.
+
+    After a whole one it would keep the connection for whatever else comes of the body.
+    """
+    response = error_page(request, status)
+    response["Content-Length"] = str(len(response.content) + 1)
+    return response
 
 
 def _content_length(request: HttpRequest) -> int:

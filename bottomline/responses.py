@@ -17,6 +17,7 @@ TITLES = {
     403: "That is not yours to do.",
     404: "There is nothing here.",
     405: "That is not how this address is used.",
+    408: "That took too long to arrive. Try again on a better connection.",
     413: "That is more than this form takes.",
     414: "That address is too long.",
     429: "Too many attempts. Wait a little and try again.",

@@ -365,6 +365,11 @@ BODY_SIZES = {
     "/account/profile/picture/": 2 * 1024 * 1024 + DATA_UPLOAD_MAX_MEMORY_SIZE,
     CSP_REPORT_PATH: 16 * 1024,
 }
+# How long a body may take to arrive. Longer than a proxy needs that waits for all of it first, as
+# nginx does; one that does not hands on the pace of a phone.
+BODY_SECONDS = env.int("BODY_SECONDS", default=20)
+if BODY_SECONDS < 1:
+    raise ImproperlyConfigured("BODY_SECONDS must be 1 or more")
 # In memory alone: what is refused leaves nothing behind on a disk.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 FILE_UPLOAD_MAX_MEMORY_SIZE = max(BODY_SIZES.values())

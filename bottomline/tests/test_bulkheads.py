@@ -1,14 +1,20 @@
-"""What one costs us is not at another's expense: queues of their own."""
+"""What one costs us is not at another's expense: queues of their own, and bodies that drip."""
 
+import contextlib
 import re
+import socket
+import threading
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
+from django.test import override_settings
 
-from bottomline import local
+from bottomline import bodies, local
 from bottomline.celery import app
 from bottomline.tests.servers import wait_until
 from bottomline.tests.stack import Stack
+from conftest import Visitor
 
 # --- queues ---
 
@@ -38,7 +44,7 @@ def test_make_run_has_a_worker_for_each_queue(settings):
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("bulkheads")
-    with Stack(folder, broker="redis").up(worker=False) as stack:
+    with Stack(folder, broker="redis", BODY_SECONDS="2").up(worker=False) as stack:
         yield stack
 
 
@@ -58,3 +64,103 @@ def test_mail_is_sent_while_nobody_makes_the_copies_that_members_asked_for(stack
     wait_until(lambda: stack.sql(made), what="the copy is made")
     announced = "SELECT status, attempts FROM outbox_outboxmessage WHERE kind = 'export_ready'"
     assert stack.sql(announced) == [("pending", 0)], "and that worker sends no mail"
+
+
+# --- bodies that drip ---
+
+
+class Held(BytesIO):
+    """A body whose rest is still on its way; what is there goes to nobody before it is whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rest = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert self.rest.wait(30)
+        return b""
+
+
+def test_of_too_many_bodies_at_once_the_next_is_told_to_come_back(client: Visitor):
+    """And a page that nobody posts to is there for everybody meanwhile."""
+    for _ in range(bodies.AT_ONCE):
+        assert bodies._reading.acquire(blocking=False)
+    try:
+        refused = client.post("/robots.txt", {"a": "b"})
+        assert refused.status_code == 503
+        assert int(refused["Retry-After"]) > 0
+        assert client.get("/robots.txt").status_code == 200
+    finally:
+        bodies._reading.release(bodies.AT_ONCE)
+    assert client.post("/robots.txt", {"a": "b"}).status_code == 405
+
+
+def test_a_body_that_is_too_slow_is_answered_with_less_than_is_said(client: Visitor):
+    """Upon which a web server hangs up (RFC 9112, section 8): the page says what happened."""
+    slow = Held()
+    with override_settings(BODY_SECONDS=0.01):
+        response = client.post("/robots.txt", {"a": "b"}, **{"wsgi.input": slow})
+    slow.rest.set()
+    assert response.status_code == 408
+    assert "arrived too slowly" in response.content.decode()
+    assert int(response["Content-Length"]) > len(response.content)
+
+
+@contextlib.contextmanager
+def dripping(stack: Stack, how_many: int) -> Iterator[list[socket.socket]]:
+    """So many have begun to post a form to `/login/`, and send a byte of it now and then.
+
+    With the cookie that a token is compared with; without it nobody looks at the body.
+    """
+    token = stack.visitor().csrf_token
+    with contextlib.ExitStack() as ends:
+        ended = threading.Event()
+        slow = []
+        for _ in range(how_many):
+            connection = socket.create_connection(("127.0.0.1", stack.port), timeout=20)
+            ends.enter_context(connection)
+            connection.sendall(
+                f"POST /login/ HTTP/1.1\r\nHost: localhost:{stack.port}\r\n"
+                f"Cookie: csrf={token}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                "Content-Length: 60000\r\n\r\nemail=".encode()
+            )
+            slow.append(connection)
+
+        def drip() -> None:
+            while not ended.wait(0.2):
+                for connection in slow:
+                    with contextlib.suppress(OSError):
+                        connection.send(b"a")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        ends.callback(thread.join)
+        ends.callback(ended.set)
+        yield slow
+
+
+def hung_up(connection: socket.socket) -> bool:
+    """Whether the other end closes it, after whatever it says, before our patience ends."""
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionResetError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.stack
+@pytest.mark.asvs("5.2.1")
+@pytest.mark.asvs("15.2.2")
+def test_a_hundred_who_drip_keep_nobody_waiting_and_are_hung_up_on(stack: Stack):
+    visitor = stack.visitor()
+    with dripping(stack, 100) as slow:
+        for path in ("/health/live", "/", "/login/"):
+            page = visitor.get(path)
+            assert page.status == 200, page
+        assert all(hung_up(connection) for connection in slow)
+    assert '"event": "body.late"' in stack.log("web")
+    page = visitor.log_in("nobody@example.org", "not the password at all")
+    assert page.status == 422, "whatever read for them is free again"

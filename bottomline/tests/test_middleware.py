@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -144,6 +145,14 @@ urlpatterns = [route_to("fault/", fault)]
 
 # --- headers ---
 
+
+class Late(BytesIO):
+    """A body whose rest does not come in time."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise TimeoutError
+
+
 ANSWERS: dict[str, tuple[int, Callable[[Visitor], Any]]] = {
     "a page": (200, lambda v: v.get("/login/")),
     "the head of a page": (200, lambda v: v.head("/login/")),
@@ -154,6 +163,7 @@ ANSWERS: dict[str, tuple[int, Callable[[Visitor], Any]]] = {
     "a wrong method": (405, lambda v: v.post("/robots.txt")),
     "an unknown method": (405, lambda v: v.generic("FOO", "/login/")),
     "too large a body": (413, lambda v: v.post("/login/", {"email": "x" * 70_000})),
+    "too slow a body": (408, lambda v: v.post("/login/", **{"wsgi.input": Late()})),
     "no CSRF token": (403, lambda v: Visitor(enforce_csrf_checks=True).post("/login/")),
     "a redirect to the login": (302, lambda v: v.get("/account/")),
     "a redirect to the login from the admin": (302, lambda v: v.get("/admin/")),
@@ -598,6 +608,12 @@ JSON_FIRST = "application/json, text/html;q=0.5"
         (
             413,
             lambda v, accept: v.post("/login/", {"x": "x" * 70_000}, headers={"accept": accept}),
+        ),
+        (
+            408,
+            lambda v, accept: v.post(
+                "/login/", headers={"accept": accept}, **{"wsgi.input": Late()}
+            ),
         ),
         (400, lambda v, accept: v.get("/", headers={"accept": accept, "host": "evil.test"})),
     ],

@@ -1,0 +1,38 @@
+"""The body of a request, had in time and whole before anybody works on it.
+
+The web server waits for a body for ever, on one of the threads that answer requests, and has no
+setting for it (https://github.com/emmett-framework/granian/issues/728). So threads of our own read
+it, fewer than those: however many drip, there are threads left for everybody else.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from threading import BoundedSemaphore
+from typing import Final
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from bottomline.errors import Unavailable
+
+# A third of the web server's --blocking-threads: each that reads here has one waiting there.
+AT_ONCE: Final = 32
+
+_reading = BoundedSemaphore(AT_ONCE)
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bodies")
+
+
+def fetch(request: HttpRequest, length: int) -> None:
+    """Have a form's body in memory, all of it. `length` is what its header says, and bearable.
+
+    Raises TimeoutError after BODY_SECONDS, Unavailable where too many are being read. Whoever
+    answers the former hangs up: until then the thread goes on reading.
+    """
+    if request.method != "POST" or not length:
+        return  # nothing of ours reads another's
+    if not _reading.acquire(blocking=False):
+        raise Unavailable("bodies_busy")
+    reading: Future[bytes] = _threads.submit(request.META["wsgi.input"].read, length)
+    reading.add_done_callback(lambda _: _reading.release())
+    body = BytesIO(reading.result(timeout=settings.BODY_SECONDS))
+    request._stream = body  # noqa: SLF001  (Django has no other way to say where a body is)
