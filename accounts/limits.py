@@ -65,4 +65,6 @@ USERNAME_CHECK_BY_NETWORK = Limit("username-check:network", 60, timedelta(minute
 
 # Each costs a process and a second of a core.
 PICTURE_BY_MEMBER = Limit("picture:member", 10, HOUR)
+# Each holds a thread for as long as its reader takes, where no proxy buffers.
+EXPORT_DOWNLOAD_BY_MEMBER = Limit("export:download", 20, HOUR)
 PROFILE_BY_MEMBER = Limit("profile:member", 60, HOUR)

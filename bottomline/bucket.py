@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from django.core.files.base import ContentFile, File
+from django.core.files.base import File
 from storages.backends.s3 import S3Storage
 
 
@@ -31,12 +31,20 @@ class Bucket(S3Storage):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        # Names are random, so none is looked for before it is written.
-        return super().get_default_settings() | {"client_config": config, "file_overwrite": True}
+        return super().get_default_settings() | {
+            "client_config": config,
+            # Names are random, so none is looked for before it is written.
+            "file_overwrite": True,
+            # Pictures are less. Of an export no more is in memory: the rest waits on the disk.
+            "max_memory_size": 256 * 1024,
+            "use_threads": False,  # which would fetch faster than it is written there
+        }
 
     def _open(self, name: str, mode: str = "rb") -> File:
-        with _told(), super()._open(name, mode) as file:
-            return ContentFile(file.read())
+        with _told():
+            opened = super()._open(name, mode)
+            opened.file  # noqa: B018  (fetches it: whoever reads it later meets no outage)
+        return opened
 
     def _save(self, name: str, content: File) -> str:
         with _told():

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import emails
+from accounts import emails, limits
 from accounts.errors import ExportTooSoon
 from accounts.events import record
 from accounts.models import Event, Export, User
@@ -28,6 +28,7 @@ from bottomline import files, hints
 from bottomline.afterwards import after_commit
 from bottomline.batches import BATCH, delete, in_batches
 from bottomline.caller import Caller
+from bottomline.limits import spend
 from bottomline.pictures import store
 from bottomline.pictures.redraw import SIZES
 from bottomline.sessions import index
@@ -72,10 +73,14 @@ def find(user: User, export_id: UUID) -> Export | None:
 
 
 def open_file(export: Export, *, caller: Caller) -> IO[bytes]:
-    """The file of an export. Raises ProofTooOld, Unavailable; FileNotFoundError once it is gone."""
+    """The file of an export. Raises FileNotFoundError once it is gone.
+
+    Also ProofTooOld, TooManyAttempts and Unavailable.
+    """
     reauth.require(caller)
     if not export.is_downloadable:
         raise FileNotFoundError
+    spend((limits.EXPORT_DOWNLOAD_BY_MEMBER, str(export.user_id)))
     with files.reachable():
         file = default_storage.open(export.name)
     record("export.downloaded", caller=caller, user=export.user_id)

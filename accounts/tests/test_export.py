@@ -15,6 +15,7 @@ from zipfile import ZipFile
 import pytest
 import time_machine
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
@@ -232,6 +233,30 @@ def test_after_seven_days_it_is_gone_and_its_file_deleted(
     clock.shift(timedelta(days=24))
     sum(export.prune())
     assert not Export.objects.exists()
+
+
+@pytest.mark.asvs("2.4.1")
+def test_one_member_has_it_twenty_times_an_hour(client: Visitor, alice: Person, clock: Any):
+    made = ready(alice)
+    log_in(client, alice)
+    for _ in range(20):
+        assert client.get(f"/account/export/{made.pk}/").status_code == 200
+    refused = client.get(f"/account/export/{made.pk}/")
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 0
+
+
+def test_it_is_sent_in_pieces(client: Visitor, alice: Person):
+    """So what a download takes of memory does not grow with what there is to download."""
+    made = ready(alice)
+    default_storage.delete(made.name)
+    default_storage.save(made.name, ContentFile(bytes(1_000_000)))
+    log_in(client, alice)
+    response = client.get(f"/account/export/{made.pk}/")
+    assert response.streaming
+    sizes = [len(piece) for piece in response.streaming_content]
+    assert sum(sizes) == 1_000_000
+    assert max(sizes) <= 64 * 1024
 
 
 def test_a_file_that_was_lost_is_gone_and_no_fault(client: Visitor, alice: Person):
