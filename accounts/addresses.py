@@ -131,6 +131,14 @@ def require_username(raw: str) -> str:
     return name
 
 
+def unlinked(name: str) -> str:
+    """A username as no mail program makes a link of it: `login.evil.com` may be one.
+
+    Still its owner's alone: what parts the letters does not count, see `username_key`.
+    """
+    return name.replace(".", "-")
+
+
 def username_key(name: str) -> str:
     """What two names share if people would take one for the other.
 

@@ -1,5 +1,8 @@
 """The mails of this app: promising one, and composing it when it is sent."""
 
+from django.conf import settings
+
+from accounts.addresses import unlinked
 from accounts.emails import mail_to
 from accounts.models import User
 from bottomline.outbox.mails import Mail, register
@@ -30,7 +33,7 @@ def _compose_invite(message: OutboxMessage) -> Mail | None:
         return None
     # What a member chose goes under our name to somebody who has not asked for it.
     context = {
-        "inviter": _in_full(invite.issuer),
+        "inviter": _in_full(invite.inviter_name, invite.issuer.username),
         "note": for_a_stranger(invite.note),
         "link": invite.link,
         "decline_link": invite.decline_link,
@@ -60,13 +63,14 @@ def _compose_guest_joined(message: OutboxMessage) -> Mail | None:
     return mail_to(
         inviter,
         "guest_joined",
-        guest=redemption.user.username,
+        guest=unlinked(redemption.user.username),
+        page=f"{settings.SITE_URL}/people/{redemption.user.username}/",
         label=redemption.invite.label,
         joined_at=redemption.user.email_confirmed_at,
     )
 
 
-def _in_full(issuer: User) -> str:
+def _in_full(name: str, username: str) -> str:
     """The name they chose, and the one that is theirs alone."""
-    name = for_a_stranger(issuer.display_name)
-    return f"{name} ({issuer.username})" if name not in {"", issuer.username} else issuer.username
+    theirs = unlinked(username)
+    return name if name in {username, theirs} else f"{name} ({theirs})"

@@ -6,10 +6,11 @@ from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.addresses import EMAIL_LENGTH, mailbox
+from accounts.addresses import EMAIL_LENGTH, mailbox, unlinked
 from accounts.models import User
 from bottomline import keys, tokens
 from invites.lineage import Above
+from invites.words import for_a_stranger
 
 PURPOSE = "invite"
 DECLINE = "invite-decline"
@@ -162,7 +163,10 @@ class Invite(models.Model):
 
     @property
     def inviter_name(self) -> str:
-        return self.issuer.display_name if self.issuer else ""
+        """Who invites, for somebody who does not know them: a name, and never a site's."""
+        if self.issuer is None:
+            return ""
+        return for_a_stranger(self.issuer.display_name) or unlinked(self.issuer.username)
 
     def admits(self, email: str) -> bool:
         return self.email in {"", email}

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from accounts.addresses import unlinked
 from accounts.models import Event, Purpose, Token, User
 from bottomline.browsers import browser_of
 from bottomline.caller import place_of
@@ -14,13 +15,18 @@ from bottomline.tokens import new_public_id
 
 
 def mail_to(user: User, name: str, *, address: str = "", **context: Any) -> Mail | None:
-    """A mail to a member, in their language and time; nothing for a former member."""
+    """A mail to a member, in their language and time; nothing for a former member.
+
+    To a mailbox that is not known to be theirs it may come from a stranger, who chose the name.
+    """
     if user.is_erased:
         return None
+    is_theirs = user.is_confirmed and address in {"", user.email}
+    username = user.username if is_theirs else unlinked(user.username)
     return Mail(
         name,
         to=address or user.email,
-        context={"username": user.username, **context},
+        context={"username": username, **context},
         language=user.language,
         time_zone=user.time_zone,
         about=str(user.pk),

@@ -341,6 +341,16 @@ def test_the_second_of_two_who_change_to_one_address_is_too_late(
     assert User.objects.get(username="alice").email == OLD
 
 
+def test_a_username_that_looks_like_a_site_is_no_link_in_a_strangers_mailbox(
+    member: Visitor, inbox: Inbox
+):
+    """It is their own name in their own mailbox; the new address may be anybody's."""
+    User.objects.filter(email=OLD).update(username="login.evil.com")
+    ask(member)
+    assert "evil.com" not in str(inbox.mails_to(NEW)[-1].message())
+    assert "Hello login.evil.com," in inbox.mails_to(OLD)[-1].body
+
+
 # --- what a change ends ---
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.models import Event, User
 from bottomline.outbox.models import OutboxMessage
-from conftest import Inbox, Person, Visitor, commits, log_in, path_of, sign_up
+from conftest import Inbox, Person, Visitor, commits, confirm, log_in, path_of, sign_up
 from invites import services
 from invites.models import Invite
 from invites.words import for_a_stranger, names_a_site
@@ -215,6 +215,29 @@ def test_a_display_name_is_shown_with_the_username_and_never_as_a_link(
     User.objects.filter(pk=alice.user.pk).update(display_name="Win at evil.com")
     create_mailed(member, "dora@example.org")
     assert "\nalice invites you" in inbox.mails_to("dora@example.org")[-1].body
+
+
+@pytest.mark.asvs("1.2.1")
+def test_a_username_that_looks_like_a_site_is_nowhere_a_link(
+    member: Visitor, alice: Person, inbox: Inbox
+):
+    names = {"username": "login.evil.com", "display_name": "login.evil.com"}
+    User.objects.filter(pk=alice.user.pk).update(**names)
+    invite = create_mailed(member)
+    [invited] = inbox.mails_to(CAROL.email)
+    page = Visitor().get(path_of(invite)).content.decode()
+    sign_up(Visitor(), invite, Person(CAROL.email, "carol.evil.com"))
+    confirming = inbox.mails_to(CAROL.email)[-1]
+    confirm(Visitor(), inbox.link_to(CAROL.email))
+    joined = inbox.mails_to(alice.email)[-1]
+
+    assert "login-evil-com has invited you" in page
+    assert "login-evil-com invites you" in invited.body
+    assert "Hello carol-evil-com," in confirming.body
+    assert "carol-evil-com joined" in joined.body
+    assert "https://door.example.org/people/carol.evil.com/" in joined.body
+    for text in (page, str(invited.message()), str(confirming.message())):
+        assert "evil.com" not in text
 
 
 def test_the_mail_speaks_the_inviters_language(member: Visitor, alice: Person, inbox: Inbox):
