@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 from bottomline import request_id
 
-# A token or session id is 43 characters of base64url, a device cookie twice 22; an address has an
-# at sign in it, which an address of a page spells %40.
-SECRET = re.compile(r"(?<![\w-])(?:[\w-]{43}(?:\.[\w-]{43})?|[\w-]{22}\.[\w-]{22})(?![\w-])")
+# A token or session id is 43 characters of base64url, a device cookie 22 and at least 43 more; an
+# address has an at sign in it, which an address of a page spells %40.
+SECRET = re.compile(r"(?<![\w-])(?:[\w-]{43}(?:\.[\w-]{43})?|[\w-]{22}\.[\w-]{43,214})(?![\w-])")
 ADDRESS = re.compile(r"[^\s@<>\"'=:,;/]{1,64}(?:@|%40)[^\s@<>\"'=:,;/]{1,255}")
 
 # What every record has; whatever else is on one was given as `extra`.

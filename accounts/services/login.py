@@ -124,9 +124,9 @@ def count_attempt(email: str, caller: Caller) -> None:
     Right ones count as well, so that nobody buys more guesses with an account of their own. Where
     strangers have used up what strangers have, the owner is mailed a way in for a new browser.
     """
-    device = devices.known_device(caller.device_cookie, email)
+    device = devices.find_known(caller.device_cookie, email)
     if device:
-        spend(*((limit, f"{device} {email}") for limit in limits.LOGIN_BY_DEVICE))
+        spend(*((limit, device) for limit in limits.LOGIN_BY_DEVICE))
         return
     # The network first and alone: one that may try no more uses up nothing of anybody's.
     spend((limits.LOGIN_BY_NETWORK, caller.network))

@@ -1,11 +1,15 @@
 """Logging in and out."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Event, User
@@ -144,6 +148,51 @@ def test_a_known_device_may_not_guess_for_ever_either(client: Visitor, alice: Pe
     client.post("/logout/")
     answers = [attempt(client, alice.email).status_code for _ in range(11)]
     assert answers[-1] == 429
+
+
+@pytest.mark.usefixtures("still_clock")
+def test_a_stranger_does_not_lock_out_a_browser_after_its_owner_has_a_new_address(
+    client: Visitor, alice: Person
+):
+    log_in(client, alice)
+    client.post("/logout/")
+    moved = Person("alice@example.net", "alice")
+    User.objects.filter(pk=alice.user.pk).update(email=moved.email)
+    answers = [attempt(Visitor(), moved.email).status_code for _ in range(11)]
+    assert answers[-1] == 429
+
+    log_in(client, moved)
+
+
+@pytest.mark.parametrize("how", ["reset", "not me"])
+def test_who_was_in_before_the_password_was_chosen_has_no_budget_of_their_own(
+    still_clock, client: Visitor, alice: Person, how: str
+):
+    intruder = Visitor()
+    log_in(intruder, alice)
+    intruder.post("/logout/")
+    still_clock.shift(60)
+    user = alice.user
+    members.set_password(user, make_password(None) if how == "not me" else user.password)
+    for _ in range(10):
+        attempt(Visitor(), alice.email)
+    assert attempt(intruder, alice.email).status_code == 429
+
+
+@pytest.mark.asvs("6.3.8")
+def test_a_guess_asks_the_same_whether_or_not_there_is_an_account_with_a_cookie_and_without(
+    client: Visitor, alice: Person, bob: Person
+):
+    """What a cookie makes us ask is about its own accounts, never about the one that was typed."""
+    log_in(client, bob)
+    client.post("/logout/")
+    for visitor in (client, Visitor()):
+        asked = []
+        for email in (alice.email, "nobody@example.org"):
+            with CaptureQueriesContext(connection) as queries:
+                attempt(visitor, email)
+            asked.append([re.split(" WHERE | VALUES ", query["sql"])[0] for query in queries])
+        assert asked[0] == asked[1]
 
 
 def test_a_blocked_member_is_told_so_only_with_the_right_password(client: Visitor, alice: Person):

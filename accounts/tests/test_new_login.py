@@ -7,7 +7,7 @@ import time_machine
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Event
+from accounts.models import Event, User
 from accounts.services import devices
 from bottomline.outbox.models import OutboxMessage
 from conftest import Inbox, Person, Visitor, log_in
@@ -98,13 +98,51 @@ def test_an_intruder_cannot_pass_for_a_known_device(
     mallory, kept = on_a_phone(), home.cookies[DEVICE].value
     if cookie != "none":
         mallory.cookies[DEVICE] = {
-            "forged": devices.new_cookie("mallory@example.org"),
+            "forged": f"{'A' * 22}.{kept[23:]}",
             "mangled": kept[:-5] + ("A" if kept[-5] != "A" else "B") + kept[-4:],
-            "somebody else's": devices.new_cookie(bob.email),
+            "somebody else's": devices.new_cookie(bob.user, ""),
             "empty": "",
         }[cookie]
     log_in(mallory, alice)
     assert len(told(inbox, alice)) == 1
+
+
+def test_a_browser_is_known_to_all_who_share_it(
+    home: Visitor, alice: Person, bob: Person, inbox: Inbox
+):
+    for person in (bob, alice, bob, alice):
+        log_in(home, person)
+        home.post("/logout/")
+    assert told(inbox, alice) == []
+    assert told(inbox, bob) == [], "his first login of all"
+
+
+def test_a_browser_is_known_to_the_five_who_came_last():
+    people, cookie = [User() for _ in range(6)], ""
+    for person in people:
+        cookie = devices.new_cookie(person, cookie)
+    assert [devices.is_known(cookie, person) for person in people] == [False] + [True] * 5
+    assert len(cookie) == 237
+
+
+def test_a_browser_is_known_for_a_year_to_each_of_them():
+    early, late = User(), User()
+    now = timezone.now()
+    cookie = devices.new_cookie(early, "")
+    with time_machine.travel(now + timedelta(days=200)):
+        cookie = devices.new_cookie(late, cookie)
+    with time_machine.travel(now + timedelta(days=366)):
+        assert not devices.is_known(cookie, early)
+        assert devices.is_known(cookie, late)
+
+
+def test_a_new_address_leaves_the_owners_browser_known(home: Visitor, alice: Person, inbox: Inbox):
+    log_in(home, alice)
+    home.post("/email/change/", {"email": "alice@example.net"})
+    confirming = inbox.link_to("alice@example.net")
+    Visitor().post(confirming)
+    log_in(home, Person("alice@example.net", "alice"))
+    assert not OutboxMessage.objects.filter(kind="new_login").exists()
 
 
 def test_another_strange_login_just_before_does_not_use_the_mail_up(

@@ -47,7 +47,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
         )
     response = redirect("accounts:login")
     # Whoever reads the mailbox is not kept out by strangers who tried the address before.
-    remember_device(response, user.email)
+    remember_device(request, response, user)
     return response
 
 

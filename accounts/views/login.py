@@ -71,5 +71,5 @@ def _logged_in(request: Request, user: User, caller: Caller) -> HttpResponse:
     """On to where they were going, on a device that is known from now on."""
     response = redirect(next_url(request))
     if not devices.is_known(caller.device_cookie, user):
-        remember_device(response, user.email)
+        remember_device(request, response, user)
     return response

@@ -41,7 +41,7 @@ def change(request: MemberRequest) -> HttpResponse:
             response = redirect("accounts:security")
             # This browser is the only one that is still known; the others are told of when they
             # log in again.
-            remember_device(response, request.user.email)
+            remember_device(request, response, request.user)
             return response
     status = 422 if form.is_bound else 200
     return render(request, "accounts/password_change/change.html", {"form": form}, status=status)

@@ -45,7 +45,7 @@ def choose(request: HttpRequest, token: str) -> HttpResponse:
             messages.success(request, "Your password is changed. Log in with the new one.")
             response = redirect("accounts:login")
             # Whoever reads the mailbox is not kept out by strangers who used the budget up.
-            remember_device(response, user.email)
+            remember_device(request, response, user)
             return response
     except TokenUnusable:
         return render(request, "accounts/password_reset/unusable.html", status=410)

@@ -26,5 +26,5 @@ def unlock(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/unlocking/unusable.html", status=410)
     messages.success(request, "You can log in here now, whoever else keeps trying.")
     response = redirect("accounts:login")
-    remember_device(response, user.email)
+    remember_device(request, response, user)
     return response

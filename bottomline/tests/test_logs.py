@@ -14,6 +14,7 @@ from django.conf import settings as django_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import User
 from accounts.services import devices
 from bottomline import tokens
 from bottomline.logs import HideSecrets, JSONFormatter, LineFormatter
@@ -23,7 +24,7 @@ from invites import services as invites
 
 TOKEN = tokens.make("invite", tokens.new_public_id())
 COOKIE = cookie.sign(cookie.new_sid())
-DEVICE = devices.new_cookie("alice@example.org")
+DEVICE = devices.new_cookie(User(), "")
 ADDRESS = "alice@example.org"
 SECRETS = {"token": TOKEN, "cookie": COOKIE, "device cookie": DEVICE, "address": ADDRESS}
 
