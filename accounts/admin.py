@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
 from django.db import transaction
@@ -51,6 +51,12 @@ class Proven(Rows):
 
 
 class UserForm(ModelForm):
+    class Meta:
+        help_texts: ClassVar = {
+            "blocked_until": "Does not hold up the erasing of an account that is being deleted: "
+            "what has to be kept of it, take out before."
+        }
+
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         until = data.get("blocked_until")

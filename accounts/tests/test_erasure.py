@@ -23,7 +23,7 @@ from PIL import Image
 from accounts.addresses import username_key
 from accounts.errors import BadCredentials, Refusal, TokenUnusable
 from accounts.models import EmailChange, Event, FormerUsername, Token, User
-from accounts.services import closing, erasure, export, history, password_reset
+from accounts.services import closing, erasure, export, history, members, password_reset
 from accounts.signals import erasing
 from accounts.tests.everywhere import places_with
 from bottomline.caller import Caller
@@ -388,6 +388,18 @@ def test_an_account_nobody_confirmed_goes_as_before(clock: Any, inbox: Inbox):
     erase = erasure.say_goodbyes(), erasure.erase_all()
     assert erase == (0, 0)
     assert User.objects.get().email == NELL.email
+
+
+def test_a_block_holds_up_no_erasing_that_a_member_asked_for(
+    alice: Person, clock: Any, inbox: Inbox
+):
+    user = leave(alice, clock)
+    members.block(user, until=timezone.now() + timedelta(days=365), reason="looked into")
+    assert erasure.say_goodbyes() == 1
+    assert inbox.mails_to(alice.email)[-1].subject == "Your account at The Bottom Line is erased"
+    assert erasure.erase_all() == 1
+    assert not User.objects.filter(email=alice.email).exists()
+    assert Event.objects.filter(user_id=user.pk, kind="account.blocked").exists()
 
 
 # --- never half ---
