@@ -22,10 +22,20 @@ class OwnAddress(Refusal):
 
 
 class InviteUnusable(Refusal):
-    """Unknown, used, expired, revoked or for another address: one answer for all of them."""
+    """Unknown, used, expired or revoked: one answer for all of them."""
 
     reason = "invite_unusable"
     message = "This invite can’t be used."
+
+
+class WrongAddress(Refusal):
+    """Told to whoever has an invite for one address and typed another; never for which it is."""
+
+    reason = "wrong_address"
+    message = (
+        "This invite is not for that address. Sign up with the one it was made for, or ask whoever "
+        "invited you for another invite."
+    )
 
 
 def _none_left() -> str:

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.addresses import mailbox
+from accounts.errors import Refusal
 from accounts.events import SYSTEM, log_only, record
 from accounts.models import User
 from bottomline import tokens
@@ -123,11 +124,12 @@ def open_link(token: str, *, caller: Caller) -> Invite:
     return invite
 
 
-def refuse(*, caller: Caller) -> NoReturn:
-    """Say no to a link, and count it: nobody is to try many."""
-    log_only("invite.refused", caller=caller, reason=InviteUnusable.reason)
+def refuse(refusal: Refusal | None = None, *, caller: Caller) -> NoReturn:
+    """Say no to a link, or to an address typed with it, and count it: nobody is to try many."""
+    refusal = refusal or InviteUnusable()
+    log_only("invite.refused", caller=caller, reason=refusal.reason)
     spend((limits.BAD_INVITE_BY_NETWORK, caller.network))
-    raise InviteUnusable
+    raise refusal
 
 
 def note_opened(invite: Invite) -> None:

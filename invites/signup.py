@@ -12,7 +12,7 @@ from bottomline.caller import Caller
 from bottomline.limits import spend, spend_quietly
 from bottomline.tokens import new_public_id
 from invites import limits, services
-from invites.errors import InviteUnusable
+from invites.errors import InviteUnusable, WrongAddress
 from invites.models import Invite, Redemption
 
 
@@ -21,8 +21,8 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
 
     Where the address has a confirmed account already, or one may still come back to it, its owner
     is told by mail, the invite is kept, and the answer is the same. Where it has one nobody
-    confirmed, the newest sign-up replaces it. Raises InviteUnusable, UsernameTaken, WeakPassword,
-    TooManyAttempts.
+    confirmed, the newest sign-up replaces it. Raises InviteUnusable, WrongAddress, UsernameTaken,
+    WeakPassword, TooManyAttempts.
     """
     services.open_link(token, caller=caller)
     spend((limits.SIGNUP_BY_NETWORK, caller.network))
@@ -32,8 +32,8 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
         password_hash = members.hash_password(password, User(email=email, username=username))
         try:
             _redeem(token, email, username, password_hash, may_write, caller)
-        except InviteUnusable:
-            services.refuse(caller=caller)
+        except (InviteUnusable, WrongAddress) as refusal:
+            services.refuse(refusal, caller=caller)
     # As long as an account nobody confirms would have it: a name that stayed free would tell that
     # there was an account already.
     usernames.hold(username, members.UNCONFIRMED_FOR)
@@ -58,8 +58,10 @@ def _redeem_once(
     token: str, email: str, username: str, password_hash: str, may_write: bool, caller: Caller
 ) -> None:
     invite = Invite.objects.lock(token)
-    if invite is None or not invite.admits(email):
+    if invite is None:
         raise InviteUnusable
+    if not invite.admits(email):
+        raise WrongAddress
     # Asked before the address is: who has which name is public, who has which address is not.
     usernames.require_free(username)
     # Held, or its owner could confirm between this look and `_admit`, which would then put a

@@ -22,7 +22,7 @@ from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
 from bottomline.forms import posted
 from invites import quota, services, signup
-from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent
+from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent, WrongAddress
 from invites.forms import CodeForm, DeclineForm, MemberInviteForm, SignUpForm
 from invites.models import Freeze, Invite
 
@@ -52,6 +52,8 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
             return _check_email(request, typed["email"])
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
+    except WrongAddress as refusal:
+        form.add_error("email", refusal.message)
     except UsernameTaken as refusal:
         form.add_error("username", refusal.message)
     except WeakPassword as refusal:

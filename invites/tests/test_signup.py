@@ -95,13 +95,33 @@ def unusable(alice: Person) -> dict[str, str]:
 
 @pytest.mark.asvs("6.3.8")
 def test_invites_that_do_not_open_look_alike(client: Visitor, unusable: dict[str, str]):
-    bound = services.issue(email="somebody@example.org")
     answers = [client.get(path) for path in unusable.values()]
     answers += [client.post(path, vars(CAROL)) for path in unusable.values()]
-    answers.append(client.post(path_of(bound), vars(CAROL)))
 
     assert {answer.status_code for answer in answers} == {410}
     assert len({answer.content for answer in answers}) == 1
+    assert not User.objects.filter(email=CAROL.email).exists()
+
+
+@pytest.mark.asvs("6.3.8")
+@pytest.mark.usefixtures("still_clock")
+def test_an_invite_for_an_address_admits_no_other_and_does_not_tell_which_it_is(
+    client: Visitor, alice: Person
+):
+    """What was typed is still there; and whoever guesses is stopped."""
+    invite = services.issue(email="somebody@example.org")
+    for stranger in (CAROL, Person(alice.email, CAROL.username)):
+        page = sign_up(client, invite, stranger)
+        text = page.content.decode()
+
+        assert page.status_code == 422
+        assert "This invite is not for that address." in text
+        assert f'value="{stranger.email}"' in text
+        assert f'value="{CAROL.username}"' in text
+        assert "somebody@example.org" not in text
+    assert not Redemption.objects.filter(invite=invite).exists()
+    answers = [sign_up(client, invite, CAROL).status_code for _ in range(19)]
+    assert answers == [422] * 18 + [429]
     assert not User.objects.filter(email=CAROL.email).exists()
 
 
