@@ -15,7 +15,7 @@ from bottomline.sessions import index
 
 # Sent once for each user, in the transaction that confirms them: a receiver that raises undoes it.
 confirmed = Signal()
-# Sent with `user`, in the transaction that erases a former member and under the lock on their row:
+# Sent with `user`, in the transaction that erases a former member and before their row is locked:
 # receivers forget what they keep of them, and whoever fails keeps everything as it was.
 erasing = Signal()
 

@@ -62,6 +62,7 @@ def forget(user: User) -> None:
     by_them, for_them = Q(issuer=user), Q(redemptions__user=user, max_uses=1) | Q(email=user.email)
     ids = list(Invite.objects.filter(by_them | for_them).values_list("pk", flat=True).distinct())
     about = Invite.objects.filter(pk__in=ids)
+    list(about.order_by("pk").select_for_update())  # of two who go at once, one waits
     now = timezone.now()
     about.filter(revoked_at=None, expires_at__gt=now).update(revoked_at=now)
     about.update(email="", label="", note="")

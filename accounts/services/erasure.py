@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -71,18 +72,21 @@ def erase(user_id: UUID) -> bool:
 
     All at once, under the lock that coming back takes as well; False where it is not due or done.
     """
-    if not awaiting_erasure().filter(pk=user_id).exists():
+    found = awaiting_erasure().filter(pk=user_id).first()
+    if found is None:
         return False
     # In small steps before the lock, for there may be very many. Nobody comes back from here.
     sum(history.forget_origins(Event.objects.filter(user_id=user_id)))
-    with transaction.atomic():
-        user = awaiting_erasure().select_for_update().filter(pk=user_id).first()
+    with suppress(_NotDue), transaction.atomic():
+        # Before the member's own row: signing up takes an invite before a user.
+        erasing.send(User, user=found)
+        due = awaiting_erasure().filter(pk=user_id, email=found.email)
+        user = due.select_for_update().first()
         if user is None:
-            return False
+            raise _NotDue
         after_commit(export.delete_files, list(user.exports.values_list("name", flat=True)))
         if user.picture:
             after_commit(store.remove, user.picture)
-        erasing.send(User, user=user)
         for kept in (user.tokens, user.exports, user.email_changes, user.former_usernames):
             kept.all().delete()
         # Of others who have asked to move to this address, which they were never given.
@@ -95,7 +99,12 @@ def erase(user_id: UUID) -> bool:
         user.save()
         sessions.end_all(user)
         record("account.erased", caller=SYSTEM, user=user)
-    return True
+        return True
+    return False
+
+
+class _NotDue(Exception):
+    """Undoes what was forgotten of somebody who came back, or got an address back, just now."""
 
 
 def forget_in_admin_log(model: type[models.Model], ids: Iterable[object], *, called: str) -> None:
