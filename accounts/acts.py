@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from accounts.errors import NotApplicable
 from accounts.models import User
+from accounts.models.user import COME_BACK_WITHIN
 from accounts.services import (
     closing,
     email_confirmation,
@@ -84,10 +85,11 @@ ACTS = [
     Act(
         "close",
         "Close the account",
-        "They are logged out everywhere and told by mail. For 14 days they can come back by "
-        "logging in; then everything that names them is erased.",
+        f"They are logged out everywhere and told by mail. For {COME_BACK_WITHIN.days} days they "
+        "can come back by logging in; then everything that names them is erased.",
         "The account is closed.",
-        "Closed already, or not confirmed: then it goes by itself 7 days after the sign-up.",
+        "Closed already, or not confirmed: then it goes by itself "
+        f"{members.UNCONFIRMED_FOR.days} days after the sign-up.",
         closing.close_by_staff,
         may_be_oneself=False,
     ),

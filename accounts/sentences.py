@@ -75,7 +75,7 @@ SENTENCES = {
     "picture.refused": Sentence("A picture was refused.", CHANGES),
     "invite.issued": Sentence("An invite was made.", CHANGES),
     "invite.mailed": Sentence("An invite was mailed.", CHANGES),
-    "invite.extended": Sentence("An invite was given another week.", CHANGES),
+    "invite.extended": Sentence("An invite was given more time.", CHANGES),
     "invite.revoked": Sentence("An invite was revoked.", CHANGES),
     "invite.declined": Sentence("An invite of yours was declined."),
     "invites.frozen": Sentence("Staff paused inviting for you and your guests.", CHANGES),

@@ -17,6 +17,7 @@ from accounts.decorators import (
 from accounts.errors import UsernameTaken, WeakPassword
 from accounts.events import log_only
 from accounts.requests import MemberRequest
+from accounts.lifetimes import in_words
 from accounts.services import usernames
 from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
@@ -24,7 +25,7 @@ from bottomline.forms import posted
 from invites import quota, services, signup
 from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent, WrongAddress
 from invites.forms import CodeForm, DeclineForm, MemberInviteForm, SignUpForm
-from invites.models import Freeze, Invite
+from invites.models import LIFETIME, Freeze, Invite
 
 PER_PAGE = 20
 
@@ -117,6 +118,7 @@ def mine(request: MemberRequest) -> HttpResponse:
         "form": form,
         "invites": shown.object_list,
         "page": shown,
+        "lifetime": LIFETIME,
         "paused": Freeze.objects.over(request.user).exists(),
         "quota": quota.of(request.user),
         "earned": settings.INVITE_EARNED,
@@ -149,7 +151,9 @@ def extend(request: MemberRequest, public_id: str) -> HttpResponse:
     except (QuotaSpent, InvitingPaused) as refusal:
         messages.error(request, refusal.message)
     else:
-        messages.success(request, "The invite is good for another week, under the same link.")
+        messages.success(
+            request, f"The invite is good for {in_words(LIFETIME)} from now, under the same link."
+        )
     return redirect("invites:mine")
 
 

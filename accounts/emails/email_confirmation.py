@@ -4,7 +4,6 @@ from django.conf import settings
 
 from accounts.emails.composing import mail_to, token_named_after
 from accounts.models import Purpose, Token, User
-from accounts.models.token import LIFETIMES
 from bottomline.outbox.mails import Mail, register
 from bottomline.outbox.models import OutboxMessage
 from bottomline.outbox.services import enqueue
@@ -38,10 +37,8 @@ def compose_confirm_again(message: OutboxMessage) -> Mail | None:
 
 
 def _confirmation(token: Token) -> Mail | None:
-    hours = int(LIFETIMES[Purpose.EMAIL_CONFIRMATION].total_seconds() // 3600)
     return mail_to(
         token.user,
         "confirm_email",
         link=f"{settings.SITE_URL}/invite/?confirmation={token.link_token}",
-        hours=hours,
     )

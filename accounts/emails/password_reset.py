@@ -6,7 +6,6 @@ from django.conf import settings
 from accounts.emails.composing import mail_to, token_named_after
 from accounts.emails.email_confirmation import compose_confirm_again
 from accounts.models import Purpose, Token, User
-from accounts.models.token import LIFETIMES
 from bottomline.outbox.mails import Mail, register
 from bottomline.outbox.models import OutboxMessage
 from bottomline.outbox.services import enqueue
@@ -32,8 +31,5 @@ def _compose_reset_password(message: OutboxMessage) -> Mail | None:
 
 
 def reset_link(token: Token) -> dict[str, Any]:
-    """The link to choose a new password, and for how long it is good."""
-    return {
-        "link": f"{settings.SITE_URL}/password/reset/{token.link_token}/",
-        "minutes": int(LIFETIMES[Purpose.PASSWORD_RESET].total_seconds() // 60),
-    }
+    """The link to choose a new password."""
+    return {"link": f"{settings.SITE_URL}/password/reset/{token.link_token}/"}

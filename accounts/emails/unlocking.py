@@ -4,7 +4,6 @@ from django.conf import settings
 
 from accounts.emails.composing import mail_to, token_named_after
 from accounts.models import Purpose, User
-from accounts.models.token import LIFETIMES
 from bottomline.outbox.mails import Mail, register
 from bottomline.outbox.models import OutboxMessage
 from bottomline.outbox.services import enqueue
@@ -29,5 +28,4 @@ def _compose_login_paused(message: OutboxMessage) -> Mail | None:
         "login_paused",
         at=message.created_at,
         link=f"{settings.SITE_URL}/login/unlock/{token.link_token}/",
-        hours=int(LIFETIMES[Purpose.LOGIN_UNLOCK].total_seconds() // 3600),
     )

@@ -11,7 +11,6 @@ from accounts.cookies import forget_member
 from accounts.decorators import for_everyone, form_page, fresh_proof, page
 from accounts.errors import LastOwner, WrongName
 from accounts.forms import CloseForm
-from accounts.models.user import COME_BACK_WITHIN
 from accounts.requests import MemberRequest
 from accounts.services import closing
 from bottomline.caller import caller_of
@@ -38,7 +37,6 @@ def delete(request: MemberRequest) -> HttpResponse:
             return _closed(request, until)
     context = {
         "form": form,
-        "days": COME_BACK_WITHIN.days,
         "is_last_owner": closing.is_last_owner(request.user),
     }
     status = 422 if form.is_bound else 200

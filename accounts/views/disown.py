@@ -3,7 +3,6 @@ from django.shortcuts import render
 
 from accounts.decorators import for_everyone, form_page, link_page
 from accounts.errors import TokenUnusable
-from accounts.models.token import LIFETIMES, Purpose
 from accounts.services import disown
 from bottomline.caller import caller_of
 
@@ -17,9 +16,7 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method == "POST":
             user = disown.finish(token, caller=caller)
-            minutes = int(LIFETIMES[Purpose.PASSWORD_RESET].total_seconds() // 60)
-            context = {"username": user.username, "minutes": minutes}
-            return render(request, "accounts/disown/done.html", context)
+            return render(request, "accounts/disown/done.html", {"username": user.username})
         row = disown.open_link(token, caller=caller)
     except TokenUnusable:
         return render(request, "accounts/disown/unusable.html", status=410)

@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from accounts.decorators import form_page, fresh_proof, page
 from accounts.errors import ExportTooSoon
-from accounts.models.export import DOWNLOAD_WITHIN
 from accounts.requests import MemberRequest
 from accounts.services import export
 from bottomline.caller import caller_of
@@ -51,5 +50,5 @@ def _ask(request: MemberRequest) -> HttpResponse:
 
 
 def _show(request: MemberRequest, *, status: int = 200) -> HttpResponse:
-    context = {"export": export.find_latest(request.user), "days": DOWNLOAD_WITHIN.days}
+    context = {"export": export.find_latest(request.user)}
     return render(request, "accounts/export/mine.html", context, status=status)

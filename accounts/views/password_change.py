@@ -6,6 +6,8 @@ from accounts.cookies import remember_device
 from accounts.decorators import credentials, for_everyone, form_page, page
 from accounts.errors import TooManyProofs, WeakPassword, WrongPassword
 from accounts.forms import ChangePasswordForm
+from accounts.lifetimes import LIFETIMES, in_words
+from accounts.models import Purpose
 from accounts.requests import MemberRequest
 from accounts.services import password_change, password_reset
 from bottomline.caller import caller_of
@@ -60,7 +62,8 @@ def _set_first(request: MemberRequest) -> HttpResponse:
         password_reset.request(request.user.email, caller=caller_of(request))
         messages.success(
             request,
-            "A link to set your password is on its way to you. It works for 30 minutes.",
+            "A link to set your password is on its way to you. It works for "
+            f"{in_words(LIFETIMES[Purpose.PASSWORD_RESET])}.",
         )
         return redirect("accounts:change_password")
     return render(request, "accounts/password_change/set_first.html")

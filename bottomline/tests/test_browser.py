@@ -341,8 +341,8 @@ def test_a_member_mails_an_invite_and_whoever_gets_it_declines(
     expect(title).to_contain_text("has invited you")
     assert guest.url == link
 
-    page.get_by_role("button", name="Extend a week").click()
-    expect(page.get_by_role("status").first).to_contain_text("another week, under the same link")
+    page.get_by_role("button", name="Extend to 7 days").click()
+    expect(page.get_by_role("status").first).to_contain_text("7 days from now, under the same link")
     assert page.get_by_label("Invite link").input_value() == link
     expect(page.get_by_text("Opened", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Send it again")).to_be_visible()
