@@ -472,6 +472,16 @@ def test_the_old_mailbox_takes_the_account_back_from_an_intruder(
     assert kinds(alice.user)[-1] == "email_change.undone"
 
 
+def test_whoever_has_undone_a_change_is_told_what_comes_next(member: Visitor, inbox: Inbox):
+    """The page to log in would only refuse them: nobody has its password any more."""
+    visitor, link = Visitor(), move(member, inbox)
+    page = visitor.get(visitor.post(link)["Location"]).content.decode()
+    assert "everybody is logged out of it" in page
+    assert "Its old password no longer works." in page
+    assert "open it first, then log in here" in page
+    assert inbox.link_to(OLD).startswith("/password/reset/")
+
+
 def test_an_account_that_the_intruder_closed_is_not_erased(
     member: Visitor, alice: Person, inbox: Inbox
 ):

@@ -82,8 +82,9 @@ def undo(request: HttpRequest, token: str) -> HttpResponse:
         return _unusable(request, "undo", refusal)
     messages.success(
         request,
-        "It is done: the account has your address, and everybody is logged out of it. Now choose a "
-        "new password. The link is in your mail.",
+        "It is done: the account has your address again, and everybody is logged out of it. Its "
+        "old password no longer works. We are mailing you a link to choose a new one: open it "
+        "first, then log in here.",
     )
     return redirect("accounts:login")
 
