@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from accounts.forms import EmailField, PasswordField, UsernameField
+from accounts.forms import EmailField, GuessedTimeZone, PasswordField, UsernameField
 from accounts.texts import UnwelcomeText, one_line
 from bottomline import tokens
 from bottomline.captcha.forms import CaptchaForm
@@ -27,6 +27,7 @@ class SignUpForm(CaptchaForm):
     email = EmailField()
     username = UsernameField()
     password = PasswordField(new=True)
+    time_zone = GuessedTimeZone()
     # Nobody sees it, so only a program fills it in.
     website = forms.CharField(
         required=False,

@@ -1,6 +1,7 @@
 """Signing up on an invite."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 
@@ -8,6 +9,7 @@ from accounts import emails
 from accounts.events import record
 from accounts.models import Purpose, Token, User, holder_of
 from accounts.services import members, usernames
+from accounts.services.members import Newcomer
 from bottomline.caller import Caller
 from bottomline.limits import spend, spend_quietly
 from bottomline.tokens import new_public_id
@@ -16,7 +18,16 @@ from invites.errors import InviteUnusable, WrongAddress
 from invites.models import Invite, Redemption
 
 
-def sign_up(token: str, *, email: str, username: str, password: str, caller: Caller) -> None:
+def sign_up(
+    token: str,
+    *,
+    email: str,
+    username: str,
+    password: str,
+    language: str,
+    time_zone: str,
+    caller: Caller,
+) -> None:
     """Redeem an invite: one account, one confirmation mail, one use of the invite, or nothing.
 
     Where the address has a confirmed account already, or one may still come back to it, its owner
@@ -30,8 +41,9 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
     with usernames.reserved(username):
         # Argon2 outside the transaction: on SQLite it would hold everybody's writes.
         password_hash = members.hash_password(password, User(email=email, username=username))
+        newcomer = Newcomer(email, username, password_hash, language, time_zone)
         try:
-            _redeem(token, email, username, password_hash, may_write, caller)
+            _redeem(token, newcomer, may_write, caller)
         except (InviteUnusable, WrongAddress) as refusal:
             services.refuse(refusal, caller=caller)
     # As long as an account nobody confirms would have it: a name that stayed free would tell that
@@ -39,12 +51,10 @@ def sign_up(token: str, *, email: str, username: str, password: str, caller: Cal
     usernames.hold(username, members.UNCONFIRMED_FOR)
 
 
-def _redeem(
-    token: str, email: str, username: str, password_hash: str, may_write: bool, caller: Caller
-) -> None:
+def _redeem(token: str, newcomer: Newcomer, may_write: bool, caller: Caller) -> None:
     for last_try in (False, True):
         try:
-            _redeem_once(token, email, username, password_hash, may_write, caller)
+            _redeem_once(token, newcomer, may_write, caller)
             return
         except IntegrityError:
             # Somebody took the address or the name between our look and our insert. Now that
@@ -54,26 +64,24 @@ def _redeem(
 
 
 @transaction.atomic
-def _redeem_once(
-    token: str, email: str, username: str, password_hash: str, may_write: bool, caller: Caller
-) -> None:
+def _redeem_once(token: str, newcomer: Newcomer, may_write: bool, caller: Caller) -> None:
     invite = Invite.objects.lock(token)
     if invite is None:
         raise InviteUnusable
-    if not invite.admits(email):
+    if not invite.admits(newcomer.email):
         raise WrongAddress
     # Asked before the address is: who has which name is public, who has which address is not.
-    usernames.require_free(username)
+    usernames.require_free(newcomer.username)
     # Held, or its owner could confirm between this look and `_admit`, which would then put a
     # stranger's password on an account that works.
-    holder = holder_of(email, lock=True)
+    holder = holder_of(newcomer.email, lock=True)
     if holder is None or (may_write and not holder.is_confirmed):
         waiting = holder.user if holder else None
-        confirmation = _admit(email, waiting, invite, username, password_hash)
+        confirmation = _admit(newcomer, waiting, invite)
         emails.confirm_email(confirmation)
         record("signup.done", caller=caller, user=confirmation.user)
         return
-    _rehearse(invite, username, password_hash)
+    _rehearse(newcomer, invite)
     if may_write:  # an owner is not to be flooded by whoever has an invite
         if holder.moved_away:
             emails.address_held(holder.moved_away)
@@ -83,27 +91,22 @@ def _redeem_once(
 
 
 @transaction.atomic
-def _admit(
-    email: str, waiting: User | None, invite: Invite, username: str, password_hash: str
-) -> Token:
+def _admit(newcomer: Newcomer, waiting: User | None, invite: Invite) -> Token:
     """Make the account, or let the newest sign-up have one that nobody confirmed."""
-    staff = invite.grants_staff
-    user = members.begin(
-        email, waiting, username=username, password_hash=password_hash, staff=staff
-    )
+    user = members.begin(newcomer, waiting, staff=invite.grants_staff)
     # The other invite has its use back, and what it granted does not pass to this one's holder.
     Redemption.objects.filter(user=user).delete()
     Redemption.objects.create(invite=invite, user=user)
     return Token.objects.issue(user, Purpose.EMAIL_CONFIRMATION)
 
 
-def _rehearse(invite: Invite, username: str, password_hash: str) -> None:
+def _rehearse(newcomer: Newcomer, invite: Invite) -> None:
     """Do what admitting somebody does and undo it, so that the time does not tell whether it was.
 
     What is undone is nobody's: its address is none.
     """
     with suppress(_Rehearsed), transaction.atomic():
-        _admit(f"~{new_public_id().hex}", None, invite, username, password_hash)
+        _admit(replace(newcomer, email=f"~{new_public_id().hex}"), None, invite)
         raise _Rehearsed
 
 

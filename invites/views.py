@@ -3,6 +3,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import get_language_from_request
 
 from accounts.addresses import InvalidUsername
 from accounts.decorators import (
@@ -16,8 +17,8 @@ from accounts.decorators import (
 )
 from accounts.errors import UsernameTaken, WeakPassword
 from accounts.events import log_only
-from accounts.requests import MemberRequest
 from accounts.lifetimes import in_words
+from accounts.requests import MemberRequest
 from accounts.services import usernames
 from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
@@ -49,7 +50,8 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
             if typed.pop("website"):
                 log_only("signup.trapped", caller=caller)
             else:
-                signup.sign_up(token, **typed, caller=caller)
+                language = get_language_from_request(request)
+                signup.sign_up(token, **typed, language=language, caller=caller)
             return _check_email(request, typed["email"])
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
@@ -116,9 +118,9 @@ def mine(request: MemberRequest) -> HttpResponse:
     )
     context = {
         "form": form,
+        "lifetime": LIFETIME,
         "invites": shown.object_list,
         "page": shown,
-        "lifetime": LIFETIME,
         "paused": Freeze.objects.over(request.user).exists(),
         "quota": quota.of(request.user),
         "earned": settings.INVITE_EARNED,

@@ -5,7 +5,7 @@ from accounts.forms.fields import EmailField, PasswordField, UsernameField
 from accounts.forms.login import LoginForm
 from accounts.forms.password_change import ChangePasswordForm
 from accounts.forms.password_reset import ForgotForm, NewPasswordForm
-from accounts.forms.profile import PictureForm, ProfileForm
+from accounts.forms.profile import GuessedTimeZone, PictureForm, ProfileForm
 from accounts.forms.reauth import ReauthForm
 from accounts.forms.usernames import UsernameForm
 
@@ -15,6 +15,7 @@ __all__ = [
     "EmailChangeForm",
     "EmailField",
     "ForgotForm",
+    "GuessedTimeZone",
     "LoginForm",
     "NewPasswordForm",
     "PasswordField",

@@ -37,6 +37,17 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("UTC", "UTC"), *regions.items()]
 
 
+class GuessedTimeZone(forms.ChoiceField):
+    """The zone that the browser says it is in, or UTC: nobody is asked, so nobody is corrected."""
+
+    def __init__(self) -> None:
+        widget = forms.HiddenInput(attrs={"data-time-zone": ""})  # see static/js/localtime.js
+        super().__init__(required=False, choices=time_zones, widget=widget)
+
+    def clean(self, value: Any) -> str:
+        return value if self.valid_value(value) else settings.TIME_ZONE
+
+
 # To compose a text takes the square of its length in marks, seconds for what a request may hold.
 # One letter with its marks is seldom more than this many characters.
 DECOMPOSED = 4

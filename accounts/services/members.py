@@ -1,6 +1,7 @@
 """Making accounts, changing their standing, and removing those nobody confirmed."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import make_password
@@ -19,6 +20,17 @@ from accounts.services import sessions
 from bottomline.batches import BATCH, in_batches
 
 UNCONFIRMED_FOR = timedelta(days=7)  # then the address, the name and the invite are free again
+
+
+@dataclass(frozen=True)
+class Newcomer:
+    """Somebody who signs up: what they typed, and what their browser says of itself."""
+
+    email: str
+    username: str
+    password_hash: str
+    language: str
+    time_zone: str
 
 
 def hash_password(password: str, owner: User) -> str:
@@ -49,20 +61,19 @@ def end_links(user: User) -> None:
     user.tokens.filter(used_at=None).exclude(purpose__in=ONLY_CLOSE_DOORS).delete()
 
 
-def begin(
-    email: str, waiting: User | None, *, username: str, password_hash: str, staff: bool
-) -> User:
+def begin(newcomer: Newcomer, waiting: User | None, *, staff: bool) -> User:
     """Begin an account that its mailbox must confirm: a new one, or the one that waits for that.
 
     Where one waits, two have used this address, and which of them owns it only the mailbox knows.
     Whoever confirms is mailed a link to choose a password, so neither can have planted theirs.
     Raises IntegrityError where the address or the name is taken.
     """
-    user = waiting or User(email=email, password=password_hash)
+    user = waiting or User(email=newcomer.email, password=newcomer.password_hash)
     if waiting:
         user.set_unusable_password()
-    user.name(username)
-    user.display_name = username
+    user.name(newcomer.username)
+    user.display_name = newcomer.username
+    user.language, user.time_zone = newcomer.language, newcomer.time_zone
     user.is_staff = user.is_superuser = staff
     user.created_at = timezone.now()
     user.save()

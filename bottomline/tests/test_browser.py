@@ -71,6 +71,8 @@ def test_an_invited_person_becomes_a_member_and_invites_somebody(
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Username").fill(ada.username)
     page.get_by_label("Password", exact=True).fill(ada.password)
+    zone = "Europe/Lisbon" if script else ""
+    expect(page.locator("input[name=time_zone]")).to_have_value(zone)
     page.get_by_role("button", name="Sign up").click()
     expect(title).to_have_text("Check your email")
     expect(page.get_by_text(ada.email)).to_be_visible()

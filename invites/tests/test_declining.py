@@ -202,7 +202,13 @@ def test_of_declining_and_signing_up_at_once_one_happens(alice: Person):
             if name == "declined":
                 services.decline(token, block=False, caller=Caller(ip="192.0.2.1"))
             else:
-                signup.sign_up(token, **vars(CAROL), caller=Caller(ip="192.0.2.2"))
+                signup.sign_up(
+                    token,
+                    **vars(CAROL),
+                    language="en",
+                    time_zone="UTC",
+                    caller=Caller(ip="192.0.2.2"),
+                )
             outcomes.append(name)
         except InviteUnusable:
             outcomes.append("refused")

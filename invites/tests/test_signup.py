@@ -103,6 +103,57 @@ def test_invites_that_do_not_open_look_alike(client: Visitor, unusable: dict[str
     assert not User.objects.filter(email=CAROL.email).exists()
 
 
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("de-AT,de;q=0.9,en;q=0.5", "de"),
+        ("en-GB,de;q=0.5", "en"),
+        ("fr,de;q=0.5", "de"),
+        ("fr", "en"),
+        ("", "en"),
+        ("x" * 600 + ",,;q=", "en"),
+    ],
+)
+def test_we_write_in_the_language_of_the_browser_that_signs_up(
+    client: Visitor, inbox: Inbox, invite: Invite, header: str, language: str
+):
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = header
+    assert sign_up(client, invite, CAROL).status_code == 200
+    assert CAROL.user.language == language
+    subject = {"de": "Bestätige deine Adresse", "en": "Confirm your address"}[language]
+    assert inbox.mails_to(CAROL.email)[-1].subject.startswith(subject)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("Asia/Calcutta", "Asia/Calcutta"),
+        ("", "UTC"),
+        ("Mars/Olympus_Mons", "UTC"),
+        ("../../etc/passwd", "UTC"),
+        ("localtime", "UTC"),
+        ("\0", "UTC"),
+        ("x" * 5000, "UTC"),
+    ],
+)
+def test_the_time_zone_is_the_browsers_if_there_is_such_a_zone(
+    client: Visitor, invite: Invite, said: str, kept: str
+):
+    answer = client.post(path_of(invite), {**vars(CAROL), "time_zone": said})
+    assert answer.status_code == 200
+    assert CAROL.user.time_zone == kept
+
+
+def test_the_browser_of_somebody_else_changes_nothing_of_a_member(
+    client: Visitor, alice: Person, invite: Invite
+):
+    client.defaults["HTTP_ACCEPT_LANGUAGE"] = "de"
+    typed = {**vars(alice), "username": "another", "time_zone": "Europe/Berlin"}
+    assert client.post(path_of(invite), typed).status_code == 200
+    assert (alice.user.language, alice.user.time_zone) == ("en", "UTC")
+
+
 @pytest.mark.asvs("6.3.8")
 @pytest.mark.usefixtures("still_clock")
 def test_an_invite_for_an_address_admits_no_other_and_does_not_tell_which_it_is(
