@@ -23,7 +23,7 @@ from playwright.sync_api import (
 )
 from redis import Redis
 
-from bottomline.tests.environment import CHROMIUM, need
+from bottomline.tests.environment import HEADLESS, need
 from bottomline.tests.servers import text_of, wait_until
 from bottomline.tests.stack import Stack
 
@@ -225,7 +225,7 @@ def chromium() -> Iterator[Browser]:
     need("Chromium")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = playwright.chromium.launch(executable_path=HEADLESS, args=OPTIONS)
         yield browser
         browser.close()
 
