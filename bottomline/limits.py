@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django_ratelimit.core import get_usage
+from django.utils import timezone
+from django_redis import get_redis_connection
 
 from bottomline import keys, metrics
 from bottomline.errors import TooManyAttempts
+
+# How many seconds longer than its window a counter is kept: other machines' clocks may be behind.
+SPARE = 5
 
 
 @dataclass(frozen=True)
@@ -18,20 +22,33 @@ class Limit:
     period: timedelta
 
 
-def spend(*uses: tuple[Limit, str]) -> None:
+@dataclass(frozen=True)
+class Use:
+    """One use of a limit: which of its window it was, and the seconds until the next begins."""
+
+    limit: Limit
+    count: int
+    time_left: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.count > self.limit.count
+
+
+def spend(*uses: tuple[Limit, str]) -> list[Use]:
     """Count one use against every limit given; raises TooManyAttempts if any is over.
 
-    All are counted even when the first is already over, or the others could be probed for free.
-    An outage of Redis raises RedisError or OSError: limits fail closed (ASVS 16.5.3).
+    One round trip. All are counted even when the first is already over, or the others could be
+    probed for free. An outage of Redis raises RedisError or OSError: limits fail closed
+    (ASVS 16.5.3).
     """
-    usages = {limit.name: _usage(limit, value) for limit, value in uses}
-    over = {name: usage for name, usage in usages.items() if usage["should_limit"]}
-    for name in over:
-        metrics.LIMITS_EXCEEDED.labels(name).inc()
+    spent = _count(uses)
+    over = [use for use in spent if use.is_over]
+    for use in over:
+        metrics.LIMITS_EXCEEDED.labels(use.limit.name).inc()
     if over:
-        # The library's window includes its last second, so the next begins one later.
-        wait = max(usage["time_left"] for usage in over.values()) + 1
-        raise TooManyAttempts(retry_after=wait)
+        raise TooManyAttempts(retry_after=max(use.time_left for use in over))
+    return spent
 
 
 def spend_quietly(*uses: tuple[Limit, str]) -> bool:
@@ -43,11 +60,27 @@ def spend_quietly(*uses: tuple[Limit, str]) -> bool:
     return True
 
 
-def _usage(limit: Limit, value: str) -> dict:
-    # The library's own key has no separators and does not say what kind of value it holds, so an
-    # address typed as a name could fill somebody's bucket; the name and a digest keep them apart,
-    # and keep addresses out of Redis. A tuple, because "5/week" silently means five a second.
-    # Under a key of ours: the window's edges follow from it, and nobody is to know when one ends.
-    key = keys.mac("limits", f"{limit.name}\0{value}".encode()).hex()
-    rate = (limit.count, int(limit.period.total_seconds()))
-    return get_usage(None, group=f"{limit.name}:", key=lambda *_: key, rate=rate, increment=True)
+def _count(uses: tuple[tuple[Limit, str], ...]) -> list[Use]:
+    windows = [(limit, *_window(limit, value)) for limit, value in uses]
+    # Of many at once each is given a number of its own; and no counter is left without an end.
+    with get_redis_connection("default").pipeline(transaction=True) as pipe:
+        for _, key, time_left in windows:
+            pipe.incr(key)
+            pipe.expire(key, time_left + SPARE)
+        counts = pipe.execute()[::2]
+    return [
+        Use(limit, count, time_left)
+        for (limit, _, time_left), count in zip(windows, counts, strict=True)
+    ]
+
+
+def _window(limit: Limit, value: str) -> tuple[str, int]:
+    """What the window we are in is called in Redis, and the seconds until the next begins."""
+    # A digest keeps addresses out of Redis, and the name in it what is counted under one from
+    # filling the bucket of another. It is keyed, for a window's edges follow from it, so that they
+    # differ for each value: nobody is to know when one ends.
+    digest = keys.mac("limits", f"{limit.name}\0{value}".encode())
+    period = int(limit.period.total_seconds())
+    moment = int(timezone.now().timestamp()) + int.from_bytes(digest[:8], "big") % period
+    number, elapsed = divmod(moment, period)
+    return f"limit:{digest.hex()}:{number}", period - elapsed

@@ -191,7 +191,6 @@ def redis_cache(url: str) -> dict[str, Any]:
 
 
 CACHES = {"default": redis_cache(REDIS_CACHE_URL), "sessions": redis_cache(REDIS_URL)}
-RATELIMIT_USE_CACHE = "default"
 
 # --- Sessions and cookies ----------------------------------------------------------------------
 
@@ -384,8 +383,6 @@ SILENCED_SYSTEM_CHECKS = [
     # security.W008: the proxy redirects pages to https; an application that also redirected
     # would send a form typed over plain http on its way instead of refusing it (ASVS 4.1.2).
     "security.W008",
-    # django-ratelimit looks for a cache backend it knows by name; django-redis counts atomically.
-    "django_ratelimit.W001",
 ]
 
 # Browsers know the one or the other: bottomline/csp_reports.py.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import argon2.low_level
 import pytest
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django_redis import get_redis_connection
 from redis.connection import AbstractConnection
 
+from bottomline.limits import Limit, spend
 from bottomline.outbox import services as outbox
 from bottomline.sessions import cookie
 from bottomline.tests.test_session_gate import ask
@@ -188,6 +190,15 @@ def test_a_login_costs_one_hash_six_queries_and_ten_round_trips(warm, alice: Per
     assert len(cost.argon2) == 1
     assert len(cost.sql) <= 6, cost.sql
     assert len(cost.redis) <= 10, cost.redis
+
+
+def test_however_many_limits_are_counted_at_once_it_is_one_round_trip(db, counted):
+    limits = [Limit(f"test:{n}", 5, timedelta(minutes=n + 1)) for n in range(5)]
+    spend((limits[0], "somebody"))
+    for _ in range(2):
+        with counted() as cost:
+            spend(*((limit, "somebody") for limit in limits))
+        assert cost.counts == (1, 0, 0)
 
 
 def test_a_second_login_on_a_known_device_costs_no_more(warm, alice: Person, counted):
