@@ -37,6 +37,7 @@ DOORS = {
     r"/password/forgot/": "forgot",
     r"/confirmation/resend/": "resend",
     r"/invite/[\w-]{43}/": "signup",
+    r"/login/": "login",  # after a few tries
 }
 
 

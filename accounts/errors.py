@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from bottomline.errors import CaptchaMissing, in_words
+
 
 class Refusal(Exception):
     """A rule said no. The message is a sentence that says what to do next."""
@@ -22,6 +24,19 @@ class BadCredentials(Refusal):
         "That email address and password don’t match an account you can log in to. Check both, "
         "and that you have confirmed your address."
     )
+
+
+class WorkMissing(CaptchaMissing):
+    """A try to log in that costs work by now came without; its password was not looked at."""
+
+    @property
+    def message(self) -> str:
+        return (
+            "There were several tries to log in, so your password was not looked at yet. Log in "
+            "once more: while you type, your browser does the small computation that keeps robots "
+            f"out. Without JavaScript, wait {in_words(self.retry_after)}, or choose a new password "
+            "by mail."
+        )
 
 
 class AccountBlocked(Refusal):

@@ -10,16 +10,18 @@ from bottomline.limits import Limit
 
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 
-# From browsers that never logged in to this account. Who keeps failing waits for longer and longer.
+# From browsers that never logged in to this account. Who keeps failing waits for longer and longer,
+# and works for it from the third failure on: see bottomline.captcha. One that tries the same few
+# passwords on many accounts fails once at each, and is known by its network.
 LOGIN_BY_ACCOUNT = (
-    Limit("login:account", 10, QUARTER),
+    Limit("login:account", 10, QUARTER, without_work=3),
     Limit("login:account:hour", 20, HOUR),
     Limit("login:account:day", 50, DAY),
 )
-LOGIN_BY_NETWORK = Limit("login:network", 30, QUARTER)
+LOGIN_BY_NETWORK = Limit("login:network", 30, QUARTER, without_work=5)
 # From one that has: a budget of its own, which nobody elsewhere can use up.
 LOGIN_BY_DEVICE = (
-    Limit("login:device", 10, QUARTER),
+    Limit("login:device", 10, QUARTER, without_work=3),
     Limit("login:device:hour", 20, HOUR),
     Limit("login:device:day", 50, DAY),
 )

@@ -15,11 +15,15 @@ SPARE = 5
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `count` times in each window of `period`, for each value counted under `name`."""
+    """At most `count` times in each window of `period`, for each value counted under `name`.
+
+    More than `without_work` of them cost the browser work, where whoever counts asks for that.
+    """
 
     name: str
     count: int
     period: timedelta
+    without_work: int | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,14 @@ class Use:
     @property
     def is_over(self) -> bool:
         return self.count > self.limit.count
+
+    @property
+    def costs_work(self) -> bool:
+        return self.limit.without_work is not None and self.count > self.limit.without_work
+
+    @property
+    def next_costs_work(self) -> bool:
+        return self.limit.without_work is not None and self.count >= self.limit.without_work
 
 
 def spend(*uses: tuple[Limit, str]) -> list[Use]:

@@ -1,10 +1,16 @@
 from django import forms
+from django.utils.datastructures import MultiValueDict
 
 from accounts.forms.fields import PasswordField
+from accounts.services.login import DOOR
+from bottomline.caller import Caller
+from bottomline.captcha.forms import ChallengeForm
 
 
-class LoginForm(forms.Form):
+class LoginForm(ChallengeForm):
     """Shape only: whether it opens an account is the service's to say, in one sentence for all."""
+
+    door = DOOR
 
     email = forms.CharField(
         label="Email address",
@@ -21,3 +27,8 @@ class LoginForm(forms.Form):
     )
     password = PasswordField()
     remember = forms.BooleanField(label="Keep me logged in on this device", required=False)
+
+    def __init__(self, data: MultiValueDict | None = None, *, caller: Caller) -> None:
+        super().__init__(data, caller=caller)
+        # Shown with a challenge, and then with a mistake in a field: there it is again.
+        self.wants_work = "altcha" in self.data

@@ -1,6 +1,7 @@
 """Logging in: proving who you are, and the one way to finish."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,20 +13,23 @@ from django.utils import timezone
 
 from accounts import emails, limits
 from accounts.addresses import InvalidAddress, canonical_email
-from accounts.errors import AccountBlocked, BadCredentials
-from accounts.events import record
+from accounts.errors import AccountBlocked, BadCredentials, WorkMissing
+from accounts.events import log_only, record
 from accounts.models import Event, User
 from accounts.services import closing, devices, passwords, unlocking
 from bottomline.browsers import browser_of
 from bottomline.caller import Caller
+from bottomline.captcha import challenges
 from bottomline.errors import TooManyAttempts
-from bottomline.limits import spend
+from bottomline.limits import Use, spend
 from bottomline.sessions.record import Meta
 
 if TYPE_CHECKING:
     from bottomline.sessions.request import Request
 
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
+
+DOOR = "login"  # what the challenges of the login form are good for
 
 LAST_LOGIN = "last_login"  # in the session: the login before this one, for its owner to compare
 
@@ -34,17 +38,39 @@ LONG_AWAY = 90  # days
 MANY_FAILURES = 5  # within an hour
 
 
-def authenticate(email: str, password: str, *, caller: Caller) -> User:
-    """Whose email and password these are. Raises BadCredentials or TooManyAttempts.
+@dataclass(frozen=True)
+class Attempt:
+    """A try to log in that was counted, so that its password may be looked at."""
 
-    An address without an account costs the same hash and counts against the same limits.
+    email: str
+    caller: Caller
+    next_costs_work: bool
+
+
+def begin(email: str, *, caller: Caller, solution: str = "") -> Attempt:
+    """Count a try to log in, whoever the address belongs to, and before its password is known.
+
+    Raises TooManyAttempts; and WorkMissing where there were several tries before and this one
+    brings no solution of a challenge.
     """
     with suppress(InvalidAddress):  # nobody has it; it counts and costs as it was typed
         email = canonical_email(email)
-    count_attempt(email, caller)
-    user = User.objects.filter(email=email).first()
+    uses = count_attempt(email, caller)
+    waits = [use.time_left for use in uses if use.costs_work]
+    if waits and not challenges.spend_solution(solution, door=DOOR, caller=caller):
+        log_only("login.refused", caller=caller, reason=WorkMissing.reason)
+        raise WorkMissing(max(waits))
+    return Attempt(email, caller, any(use.next_costs_work for use in uses))
+
+
+def authenticate(attempt: Attempt, password: str) -> User:
+    """Whose email and password these are, or BadCredentials.
+
+    An address without an account costs the same hash.
+    """
+    user = User.objects.filter(email=attempt.email).first()
     if not passwords.is_right(user, password) or user is None:
-        record("login.refused", caller=caller, user=user, reason=BadCredentials.reason)
+        record("login.refused", caller=attempt.caller, user=user, reason=BadCredentials.reason)
         raise BadCredentials
     return user
 
@@ -118,7 +144,7 @@ def _unusual(user: User, before: Event | None, caller: Caller) -> dict[str, int]
     return {name: value for name, value in found.items() if value}
 
 
-def count_attempt(email: str, caller: Caller) -> None:
+def count_attempt(email: str, caller: Caller) -> list[Use]:
     """Count one guess at the password of that address. Raises TooManyAttempts.
 
     Right ones count as well, so that nobody buys more guesses with an account of their own. Where
@@ -126,12 +152,11 @@ def count_attempt(email: str, caller: Caller) -> None:
     """
     device = devices.find_known(caller.device_cookie, email)
     if device:
-        spend(*((limit, device) for limit in limits.LOGIN_BY_DEVICE))
-        return
+        return spend(*((limit, device) for limit in limits.LOGIN_BY_DEVICE))
     # The network first and alone: one that may try no more uses up nothing of anybody's.
-    spend((limits.LOGIN_BY_NETWORK, caller.network))
+    by_network = spend((limits.LOGIN_BY_NETWORK, caller.network))
     try:
-        spend(*((limit, email) for limit in limits.LOGIN_BY_ACCOUNT))
+        return by_network + spend(*((limit, email) for limit in limits.LOGIN_BY_ACCOUNT))
     except TooManyAttempts:
         unlocking.request(email, caller=caller)
         raise

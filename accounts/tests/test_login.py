@@ -64,19 +64,22 @@ def test_every_reason_not_to_let_in_looks_the_same(
     no_password = bob.user
     no_password.set_unusable_password()
     no_password.save()
+    tries = {
+        alice.email: "wrong",
+        "nobody@example.org": PASSWORD,
+        unconfirmed.email: unconfirmed.password,
+        bob.email: bob.password,
+        "not an address": PASSWORD,
+    }
     answers = [
-        attempt(Visitor(), alice.email),
-        attempt(Visitor(), "nobody@example.org", PASSWORD),
-        attempt(Visitor(), unconfirmed.email, unconfirmed.password),
-        attempt(Visitor(), bob.email, bob.password),
-        attempt(Visitor(), "not an address", PASSWORD),
+        attempt(Visitor(REMOTE_ADDR=f"192.0.2.{number}"), email, password)
+        for number, (email, password) in enumerate(tries.items())
     ]
 
     assert {answer.status_code for answer in answers} == {422}
-    typed = [alice.email, "nobody@example.org", unconfirmed.email, bob.email, "not an address"]
     pages = {
         answer.content.decode().replace(email, "")
-        for answer, email in zip(answers, typed, strict=True)
+        for answer, email in zip(answers, tries, strict=True)
     }
     assert len({without_csrf(page) for page in pages}) == 1
     assert len({tuple(sorted(answer.headers)) for answer in answers}) == 1

@@ -6,13 +6,14 @@ from django.shortcuts import redirect, render
 
 from accounts.cookies import forget_member, remember_device
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
-from accounts.errors import AccountBlocked, BadCredentials
+from accounts.errors import AccountBlocked, BadCredentials, WorkMissing
 from accounts.events import record
 from accounts.forms import LoginForm
 from accounts.models import User
 from accounts.redirects import next_url, requested_next
 from accounts.services import devices, login
 from bottomline.caller import Caller, caller_of
+from bottomline.captcha.forms import render_form
 from bottomline.errors import DATABASE_AWAY
 from bottomline.forms import posted
 from bottomline.responses import answers
@@ -24,12 +25,14 @@ from bottomline.sessions.request import Request
 @credentials
 @anonymous_only
 def log_in(request: Request) -> HttpResponse:
-    form = LoginForm(posted(request))
+    caller = caller_of(request)
+    form = LoginForm(posted(request), caller=caller)
     if form.is_valid():
-        caller = caller_of(request)
         email, password = form.cleaned_data["email"], form.cleaned_data["password"]
         try:
-            user = login.authenticate(email, password, caller=caller)
+            attempt = login.begin(email, caller=caller, solution=form.solution)
+            form.wants_work = attempt.next_costs_work
+            user = login.authenticate(attempt, password)
             had_left = user.is_closed
             login.complete(
                 request,
@@ -38,6 +41,9 @@ def log_in(request: Request) -> HttpResponse:
                 caller=caller,
                 remember=form.cleaned_data["remember"],
             )
+        except WorkMissing as refusal:
+            form.wants_work = True
+            form.refuse(refusal)
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
         except AccountBlocked as refusal:
@@ -48,8 +54,7 @@ def log_in(request: Request) -> HttpResponse:
                 messages.success(request, "Welcome back. Your account stays.")
             return _logged_in(request, user, caller)
     context = {"form": form, "next": requested_next(request)}
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/login/login.html", context, status=status)
+    return render_form(request, "accounts/login/login.html", context)
 
 
 @post_only

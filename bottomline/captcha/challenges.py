@@ -53,7 +53,7 @@ def require(solution: str, *, door: str, caller: Caller, otherwise: Limit) -> No
     Wrong, expired, spent, another form's, another network's: each is as none. Raises CaptchaMissing
     where the budget is used up too; RedisError or OSError in an outage.
     """
-    if _spent(solution, door, caller.network):
+    if spend_solution(solution, door=door, caller=caller):
         return
     try:
         spend((otherwise, caller.network))
@@ -62,9 +62,9 @@ def require(solution: str, *, door: str, caller: Caller, otherwise: Limit) -> No
         raise CaptchaMissing(refusal.retry_after) from None
 
 
-def _spent(solution: str, door: str, network: str) -> bool:
+def spend_solution(solution: str, *, door: str, caller: Caller) -> bool:
     """Whether it was good, and nobody had spent it before: of many at once, one."""
-    salt = _salt_of_good(solution, door, network)
+    salt = _salt_of_good(solution, door, caller.network)
     if salt is None:
         return False
     # SET NX. Kept longer than the solution is good for: other machines' clocks may be behind.

@@ -14,15 +14,14 @@ from bottomline.errors import CaptchaMissing
 from bottomline.limits import Limit
 
 
-class CaptchaForm(forms.Form):
-    """A form that costs the browser work, once everything else in it is right.
+class ChallengeForm(forms.Form):
+    """A form that can be shown with a challenge.
 
-    `components/captcha.html` shows the challenge, whose solution comes back beside the fields;
+    `components/captcha.html` shows it, and its solution comes back beside the fields;
     `render_form` answers with the page.
     """
 
     door: ClassVar[str]  # what a challenge is good for: one name for each form
-    otherwise: ClassVar[Limit]  # what may be sent without the work
 
     def __init__(self, data: MultiValueDict | None = None, *, caller: Caller) -> None:
         super().__init__(data)
@@ -37,24 +36,37 @@ class CaptchaForm(forms.Form):
     def challenge_life(self) -> int:
         return int(challenges.LIFE.total_seconds())
 
+    @property
+    def solution(self) -> str:
+        return self.data.get("altcha", "")
+
+    def refuse(self, refusal: CaptchaMissing) -> None:
+        """Say that the work is missing, and how long to wait without it."""
+        self.add_error(None, refusal.message)
+        self.retry_after = refusal.retry_after
+
+
+class CaptchaForm(ChallengeForm):
+    """A form that costs the browser work, once everything else in it is right."""
+
+    otherwise: ClassVar[Limit]  # what may be sent without the work
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         # A mistake in a field costs nobody a solution.
         if not self.errors:
-            solution = self.data.get("altcha", "")
             try:
                 challenges.require(
-                    solution, door=self.door, caller=self.caller, otherwise=self.otherwise
+                    self.solution, door=self.door, caller=self.caller, otherwise=self.otherwise
                 )
             except CaptchaMissing as refusal:
-                self.add_error(None, refusal.message)
-                self.retry_after = refusal.retry_after
+                self.refuse(refusal)
         return cleaned
 
 
 def render_form(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page of a CaptchaForm: 200, with mistakes 422, or 429 for want of the work."""
-    form: CaptchaForm = context["form"]
+    """The page of a ChallengeForm: 200, with mistakes 422, or 429 for want of the work."""
+    form: ChallengeForm = context["form"]
     status = 429 if form.retry_after else 422 if form.is_bound else 200
     response = render(request, template, context, status=status)
     if form.retry_after:

@@ -237,6 +237,8 @@ def running_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
         stack = Stack(Path(tmp_path_factory.mktemp("stack")))
         # Help is on another site, so what leaves a page with the visitor can be seen there.
         stack.environment["SUPPORT_URL"] = f"{neighbour.url}/help/"
+        # What takes a visitor's browser a moment takes ours, on a busy machine, all its patience.
+        stack.environment["PROOF_OF_WORK_BITS"] = "14"
         with stack.up():
             yield Door(stack, neighbour)
 

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Error, FilePayload, Page, Route, expect
+from playwright.sync_api import Error, FilePayload, Locator, Page, Route, expect
 from zxcvbn.matching import RANKED_DICTIONARIES
 
 from accounts.tests.likely_passwords import likely_passwords
@@ -1022,3 +1022,52 @@ def test_nobody_meets_the_field_that_is_there_for_programs(page: Page, door: Doo
     for _ in range(12):
         page.keyboard.press("Tab")
         expect(trap).not_to_be_focused()
+
+
+def try_to_log_in(page: Page, email: str, password: str) -> None:
+    page.get_by_label("Email address").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Log in").click()
+
+
+def fail_until(page: Page, email: str, seen: Locator) -> int:
+    """How often it took; a window that ends meanwhile makes that more."""
+    for tries in range(1, 9):
+        try_to_log_in(page, email, "not the password at all")
+        expect(page.get_by_label("Password", exact=True)).to_have_value("")  # a page has come
+        if seen.count():
+            return tries
+    raise AssertionError("it never showed")
+
+
+@pytest.mark.asvs("6.3.1")
+def test_who_keeps_failing_to_log_in_works_for_the_next_try_and_does_not_notice(
+    page: Page, browse: Browse, door: Door
+):
+    ada = door.member()
+    page.goto("/login/")
+    assert fail_until(page, ada.email, page.locator("[name=altcha]")) >= 3
+    expect(page.get_by_role("alert")).to_contain_text("don’t match an account")
+    try_to_log_in(page, ada.email, ada.password)
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {ada.username}")
+
+    # Elsewhere, where the page that is asked for first cannot know of it.
+    page = browse()
+    page.goto("/login/")
+    expect(page.locator("[name=altcha]")).to_have_count(0)
+    try_to_log_in(page, ada.email, ada.password)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("your password was not looked at yet")
+    expect(alert).to_be_focused()
+    expect(page.get_by_label("Email address")).to_have_value(ada.email)
+    page.get_by_label("Password", exact=True).fill(ada.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {ada.username}")
+
+
+def test_without_scripts_who_keeps_failing_to_log_in_is_told_to_wait(browse: Browse, door: Door):
+    page = browse(java_script_enabled=False)
+    email = door.stranger().email
+    page.goto("/login/")
+    assert fail_until(page, email, page.get_by_text("Without JavaScript, wait")) >= 4
+    expect(page.get_by_label("Email address")).to_have_value(email)

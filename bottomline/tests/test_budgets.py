@@ -227,6 +227,22 @@ def test_an_unusual_login_costs_no_more(warm, alice: Person, counted):
     assert len(cost.redis) <= 10, cost.redis
 
 
+@pytest.mark.usefixtures("still_clock")
+def test_a_login_that_cost_the_browser_work_costs_us_no_more(warm, alice: Person, counted):
+    for _ in range(3):
+        attempt(Visitor(), alice.email, "x" * 20)
+    fields = {"email": alice.email, "password": alice.password}
+    with counted() as without:
+        assert Visitor().post("/login/", fields | {"altcha": ""}).status_code == 429
+    with counted() as cost:
+        assert attempt(Visitor(), alice.email, alice.password) == 302
+
+    assert without.counts == (2, 0, 0)
+    assert len(cost.argon2) == 1
+    assert len(cost.sql) <= 6, cost.sql
+    assert len(cost.redis) <= 5, cost.redis
+
+
 @pytest.mark.asvs("6.3.8")
 def test_a_wrong_password_and_an_unknown_address_cost_the_same(warm, alice: Person, counted):
     costs = []
