@@ -34,8 +34,8 @@ lint: .venv/installed-dev ## format, style, types, import rules, missing migrati
 asvs: python ## what OWASP ASVS 5.0 asks and what proves it: writes docs/asvs.md
 	@$(PYTHON) docs/asvs.py
 
-bench: .venv/installed-dev ## how fast it is, side by side with others on this machine
-	@$(BIN)/python -m bench
+bench: .venv/installed-dev ## how fast it is, beside others on this machine; T=storm under attack
+	@$(BIN)/python -m bench $(T)
 
 requirements: .venv/installed-dev ## pin the newest versions that requirements*.in allow
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

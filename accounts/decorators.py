@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import cast
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -18,6 +19,8 @@ from accounts.redirects import next_url
 from accounts.requests import MemberRequest
 from accounts.services import reauth
 from bottomline.caller import caller_of
+from bottomline.errors import TooManyAttempts
+from bottomline.middleware import refusal
 from bottomline.responses import View
 
 page = require_http_methods(["GET", "HEAD"])
@@ -35,7 +38,12 @@ def credentials(view: View) -> View:
         if request.method != "POST":
             return view(request, *args, **kwargs)
         with hashers.admission():
-            return view(request, *args, **kwargs)
+            try:
+                return view(request, *args, **kwargs)
+            except TooManyAttempts as error:
+                # Written while admitted, for it costs more than the finding: a crowd that is over
+                # a limit is to be refused a few at a time as well.
+                return cast(HttpResponse, refusal(request, error))
 
     return sensitive_post_parameters("current", "password", "repeated")(wrapper)
 

@@ -29,7 +29,9 @@ AT_ONCE: Final = settings.HASHES_AT_ONCE
 # While one hashes, another may ask the database or Redis.
 ADMITTED: Final = 2 * AT_ONCE
 WAITING: Final = 64
-LONGEST_WAIT: Final = 0.5  # seconds, then 503: people wait better outside than in a queue
+# Seconds, then 503: as long as 64 need on a slow core. Whoever is refused sooner asks again sooner,
+# and refusals cost members more than a queue does: each is a page, and they come all at once.
+LONGEST_WAIT: Final = 5.0
 
 _admitted = BoundedSemaphore(ADMITTED)
 _waiting = BoundedSemaphore(WAITING)

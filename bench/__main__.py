@@ -1,4 +1,7 @@
-"""Measure everything in turns, three rounds of it, and print one table."""
+"""Measure everything in turns, three rounds of it, and print one table; then what a storm does.
+
+`make bench T=storm` shows the storm alone, and T="storm 60" one of a minute a round, of nine.
+"""
 
 import contextlib
 import json
@@ -9,13 +12,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import report
-from bench.load import WRK, Sample, Target, measure
+from bench import report, storm
+from bench.load import WRK, Login, Sample, Target, measure
 from bench.processes import Allauth, Bottomline, Express, Machine, PythonSite, Site, Unavailable
 from bench.report import Line
 
 ROUNDS = 3
 SECONDS = 4
+STORM_SECONDS = 10
 CONNECTIONS = 8  # enough to keep one core busy, few enough for its threads
 GATEWAY = 2  # connections that go on asking who is who while others log in
 STORM = 64  # logins at once
@@ -37,10 +41,15 @@ def main() -> None:
             ends.callback(server.stop)
             server.start()
         print(report.conditions(is_pinned=machine.is_pinned, has_wrk=bool(WRK)), flush=True)
-        print(report.table(_measured(_lines(machine, ends))))
+        ours, asked = Bottomline(machine), sys.argv[1:]
+        _start(ours, ends)
+        if "storm" not in asked:
+            print(report.table(_measured(_lines(machine, ours, ends))), flush=True)
+        seconds = float(asked[1]) if asked[1:] else STORM_SECONDS
+        print(storm.table(storm.measured(ours, seconds=seconds)))
 
 
-def _lines(machine: Machine, ends: contextlib.ExitStack) -> dict[str, Line]:
+def _lines(machine: Machine, ours: Bottomline, ends: contextlib.ExitStack) -> dict[str, Line]:
     """Everything that will be measured, started and answering, with its SQL and Redis counted."""
     lines = {}
     for name, make, path in COMPARED:
@@ -51,9 +60,7 @@ def _lines(machine: Machine, ends: contextlib.ExitStack) -> dict[str, Line]:
             continue
         _start(site, ends)
         lines[name] = _page(machine, site, site.target(path))
-    ours = Bottomline(machine)
-    _start(ours, ends)
-    session, login = ours.target("/session/"), ours.target("/login/", is_login=True)
+    session, login = ours.target("/session/"), ours.login(Login())
     lines["session"] = _page(machine, ours, session)
     lines["account"] = _page(machine, ours, ours.target("/account/"))
     lines["login"] = _page(machine, ours, login)

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
 from redis import Redis
 
-from bench.load import Target
+from bench.load import Login, Target
 from bottomline.local import ROOT
 from bottomline.tests.servers import RedisServer, Server, free_port, wait_until
 
@@ -103,8 +104,17 @@ class Site(Server, ABC):
         """How many SQL statements one such request needs; None where nobody counts."""
         return None
 
-    def target(self, path: str, *, is_login: bool = False) -> Target:
-        return Target(self.port, path, cookie=self.cookie, is_login=is_login)
+    def target(self, *paths: str, pause: float = 0) -> Target:
+        return Target(self.port, paths, cookie=self.cookie, pause=pause)
+
+    def login(self, tried: Login) -> Target:
+        return Target(self.port, ("/login/",), login=tried)
+
+    @property
+    def memory(self) -> float:
+        """What its processes hold now, in MiB; what they share counts for each of them."""
+        assert self.process
+        return sum(_resident(self.process.pid)) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def wait(self) -> None:
         def listens() -> bool:
@@ -203,8 +213,17 @@ def one_request(target: Target) -> Message:
         response = connection.getresponse()
         response.read()
     if response.status >= 400:
-        raise RuntimeError(f"{target.path} on port {target.port} answered {response.status}")
+        raise RuntimeError(f"{target.paths[0]} on port {target.port} answered {response.status}")
     return response.headers
+
+
+def _resident(session: int) -> Iterator[int]:
+    """Of every process of that session, its pages in memory: proc_pid_stat(5), fields 6 and 24."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                yield int(fields[21])
 
 
 def _install(command: list[str], name: str) -> None:

@@ -104,14 +104,14 @@ def _verdicts(name: str, lines: dict[str, Line]) -> list[str]:
     if name == "login":
         found.append(_at_least(line, lines["argon2"], LOGIN_OF_ARGON2, "argon2"))
     if name == "storm" and line.is_silent:
-        found.append(_said(False, "no answer while the storm lasts, promised p99 ≤ 3 × quiet"))
+        found.append(said(False, "no answer while the storm lasts, promised p99 ≤ 3 × quiet"))
     elif name == "storm":
         ratio = line.p99 / lines["quiet"].p99
-        found.append(_said(ratio <= STORM_OF_QUIET, f"p99 {ratio:.1f} × quiet, promised ≤ 3"))
+        found.append(said(ratio <= STORM_OF_QUIET, f"p99 {ratio:.1f} × quiet, promised ≤ 3"))
     if name in SQL_AND_TRIPS and line.sql is not None and line.trips is not None:
         sql, trips = SQL_AND_TRIPS[name]
         if line.sql > sql or line.trips > trips:
-            found.append(_said(False, f"promised ≤ {sql} SQL and ≤ {trips} Redis"))
+            found.append(said(False, f"promised ≤ {sql} SQL and ≤ {trips} Redis"))
     if name != "storm" and line.lost:
         found.append(f"{line.lost} refused or lost")
     return found
@@ -119,10 +119,10 @@ def _verdicts(name: str, lines: dict[str, Line]) -> list[str]:
 
 def _at_least(line: Line, other: Line, budget: float, name: str) -> str:
     ratio = line.answered / other.answered
-    return _said(ratio >= budget, f"{ratio:.2f} × {name}, promised ≥ {budget:g}")
+    return said(ratio >= budget, f"{ratio:.2f} × {name}, promised ≥ {budget:g}")
 
 
-def _said(is_kept: bool, words: str) -> str:
+def said(is_kept: bool, words: str) -> str:
     return f"{'✓' if is_kept else '✗'} {words}"
 
 
