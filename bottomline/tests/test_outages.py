@@ -17,7 +17,7 @@ from redis import Redis
 
 from bottomline.sessions import cookie
 from bottomline.sessions.redis import digest_of, session_key
-from bottomline.tests.browser import Page
+from bottomline.tests.browser import Page, Visitor
 from bottomline.tests.environment import POSTGRES
 from bottomline.tests.servers import link_in, wait_until
 from bottomline.tests.stack import Member, Stack
@@ -73,6 +73,7 @@ def test_without_redis_members_are_asked_to_wait_and_stay_logged_in(stack: Stack
 
         assert_asks_to_wait(visitor.log_in(member.email, member.password))
         assert_asks_to_wait(visitor.sign_up(invite, "later@example.org", "later", PASSWORD))
+        assert_asks_to_wait(ask_for_a_new_password(visitor, member))
     finally:
         stack.redis.start()
 
@@ -101,12 +102,14 @@ def test_who_logged_out_stays_out_after_redis_is_killed(stack: Stack, member: Me
 @pytest.mark.asvs("16.5.2")
 @pytest.mark.asvs("13.2.6")
 def test_a_frozen_redis_is_given_up_on(stack: Stack, member: Member):
-    visitor = stack.visitor()
+    invite, visitor = stack.open_invite, stack.visitor()
     visitor.get("/login/")
     with stack.redis.frozen():
         for path in ("/account/", "/session/"):
             assert_asks_to_wait(member.browser.get(path))
         assert_asks_to_wait(visitor.log_in(member.email, member.password))
+        assert_asks_to_wait(visitor.sign_up(invite, "x@example.org", "xavier", PASSWORD))
+        assert_asks_to_wait(ask_for_a_new_password(visitor, member))
         page = stack.visitor().get("/login/")
         assert (page.status, page.seconds < HANGS) == (200, True)
 
@@ -126,10 +129,11 @@ def test_a_mangled_session_is_nobodys_and_no_fault(stack: Stack, member: Member)
 # --- the broker ----------------------------------------------------------------------------------
 
 
-def test_signing_up_does_not_notice_that_the_broker_is_away(stack: Stack):
+def test_nobody_notices_that_the_broker_is_away(stack: Stack, member: Member):
     stack.broker_redis.kill()
     try:
         emails = sign_up_quickly(stack, "no-broker")
+        assert_member_notices_nothing(stack, member)
         assert not any(stack.mail.mails_to(email) for email in emails)
     finally:
         stack.broker_redis.start()
@@ -139,9 +143,10 @@ def test_signing_up_does_not_notice_that_the_broker_is_away(stack: Stack):
     assert_all_delivered_once(stack, emails)
 
 
-def test_signing_up_does_not_notice_that_the_broker_is_frozen(stack: Stack):
+def test_nobody_notices_that_the_broker_is_frozen(stack: Stack, member: Member):
     with stack.broker_redis.frozen():
         emails = sign_up_quickly(stack, "frozen-broker")
+        assert_member_notices_nothing(stack, member)
 
     for email in emails:
         stack.mail.wait_for(email, seconds=60)
@@ -206,7 +211,9 @@ def test_a_worker_killed_after_the_mail_was_taken_sends_the_same_mail_again(stac
     assert stack.visitor().confirm(link_in(second)).status == 302
 
 
-def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back_once(stack: Stack):
+def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back_once(
+    stack: Stack, member: Member
+):
     emails = [f"no-smtp-{n}@example.org" for n in range(3)]
     stack.mail.stop()
     try:
@@ -217,6 +224,7 @@ def test_a_mail_server_that_is_away_gets_the_mail_when_it_is_back_once(stack: St
             lambda: all(outbox_of(stack, email) == [("pending", 0)] for email in emails),
             what="an attempt that never reached a server does not count",
         )
+        assert_member_notices_nothing(stack, member)
     finally:
         stack.mail.start()
 
@@ -280,6 +288,7 @@ def test_without_the_database_whoever_is_logged_in_stays_so(big_stack: Stack):
         assert_asks_to_wait(visitor.log_in(member.email, member.password))
         assert_asks_to_wait(visitor.get(urlsplit(invite).path))
         assert_asks_to_wait(visitor.sign_up(invite, "x@example.org", "xavier", PASSWORD))
+        assert_asks_to_wait(ask_for_a_new_password(visitor, member))
         assert stack.visitor().get("/login/").status == 200
         assert stack.visitor().get("/health/live").status == 200
         assert stack.visitor().get("/health/ready").status == 503
@@ -371,6 +380,23 @@ def assert_all_delivered_once(stack: Stack, emails: list[str]) -> None:
     )
     for email in emails:
         assert len(stack.mail.mails_to(email)) == 1, email
+
+
+def ask_for_a_new_password(visitor: Visitor, member: Member) -> Page:
+    return visitor.post("/password/forgot/", {"email": member.email})
+
+
+def assert_member_notices_nothing(stack: Stack, member: Member) -> None:
+    """Neither logged in, nor on the way in, nor who forgot the password."""
+    visitor = stack.visitor()
+    pages = [
+        member.browser.get("/account/"),
+        member.browser.get("/session/"),
+        ask_for_a_new_password(visitor, member),
+        visitor.log_in(member.email, member.password),
+    ]
+    assert [page.status for page in pages] == [200, 200, 302, 302]
+    assert max(page.seconds for page in pages) < HANGS
 
 
 def sign_up(stack: Stack, email: str, username: str) -> Page:
