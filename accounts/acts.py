@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from accounts.errors import NotApplicable
+from accounts.errors import NotApplicable, OwnersOnly
 from accounts.models import User
 from accounts.models.user import COME_BACK_WITHIN
 from accounts.services import (
@@ -101,7 +101,7 @@ def require_may_act(staff: User, user: User) -> None:
     if user.is_erased:
         raise NotApplicable("Erased: there is nobody to do it to.")
     if user.is_superuser and not staff.is_superuser:
-        raise NotApplicable("An owner: only owners can do that to them.")
+        raise OwnersOnly
 
 
 def perform(act: Act, staff: User, user: User) -> None:

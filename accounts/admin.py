@@ -12,9 +12,10 @@ from django.template.response import TemplateResponse
 
 from accounts.acts import ACTS, Act, perform, require_may_act
 from accounts.decorators import fresh_proof
-from accounts.errors import BadBlock, NotApplicable
+from accounts.errors import BadBlock, NotApplicable, OwnersOnly
 from accounts.models import Event, User
 from accounts.services import members
+from bottomline import refusals
 from bottomline.admin import Records, Rows
 from bottomline.errors import TooManyAttempts
 from bottomline.responses import View
@@ -148,6 +149,8 @@ class UserAdmin(Proven):
                 perform(act, cast(User, request.user), user)
                 self.log_change(request, user, act.done)
         except NotApplicable as refusal:
+            if isinstance(refusal, OwnersOnly):
+                refusals.note(request, "access.refused", reason=refusal.reason)
             self.message_user(request, f"For {user}: {refusal.message}", messages.WARNING)
         except TooManyAttempts:
             often = f"For {user}: That was sent often enough for today. Try again tomorrow."

@@ -18,6 +18,7 @@ from accounts.errors import ProofTooOld
 from accounts.redirects import next_url
 from accounts.requests import MemberRequest
 from accounts.services import reauth
+from bottomline import refusals
 from bottomline.caller import caller_of
 from bottomline.errors import TooManyAttempts
 from bottomline.middleware import refusal
@@ -61,7 +62,8 @@ def fresh_proof(back: str = "") -> Callable[[View], View]:
             try:
                 reauth.require(caller_of(request))
                 return view(request, *args, **kwargs)
-            except ProofTooOld:
+            except ProofTooOld as refusal:
+                refusals.note(request, "access.refused", reason=refusal.reason)
                 if request.method == "POST" and not back:
                     resume.keep(request)
                 there = back or request.path

@@ -57,9 +57,16 @@ class BadBlock(Refusal):
 
 
 class NotApplicable(Refusal):
-    """Told to staff: what they chose makes no sense for that member, or is not theirs to do."""
+    """Told to staff: what they chose makes no sense for that member."""
 
     reason = "not_applicable"
+
+
+class OwnersOnly(NotApplicable):
+    """Told to staff who are no owners, of an owner."""
+
+    reason = "owners_only"
+    message = "An owner: only owners can do that to them."
 
 
 class WrongPassword(Refusal):

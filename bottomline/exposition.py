@@ -4,6 +4,7 @@ Answered before Django, whose look at the Host header would refuse a scraper tha
 its address. Where METRICS_TOKEN is not set there is no such page, and Django says so.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,8 @@ from bottomline.outbox.models import OutboxMessage
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
+log = logging.getLogger(__name__)
+
 LONGEST_WAIT = 2.0  # seconds for the database, of the ten that scrapers wait
 TEXT = "text/plain; charset=utf-8"
 
@@ -57,6 +60,7 @@ class Exposition:
             return self.rest(environ, start_response)
         number = (request_id.HEADER, request_id.number(environ))
         if not _has_token(environ):
+            log.warning("metrics.refused", extra={"ip": environ.get("REMOTE_ADDR", "-")})
             challenge = ("WWW-Authenticate", 'Bearer realm="metrics"')
             body = b"Give the token of METRICS_TOKEN: Authorization: Bearer ...\n"
             headers = [("Content-Type", TEXT), challenge, number, *self.headers]

@@ -7,8 +7,9 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 
-from bottomline import bodies, metrics, request_id
+from bottomline import bodies, metrics, refusals, request_id
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
+from bottomline.refusals import view_name
 from bottomline.responses import error_page, unavailable
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class EveryAnswer:
             # Of a file, a cache would give the number of whoever came first to everybody.
             response.headers[request_id.HEADER] = number
         # What matches no route has one name, or whoever invents addresses would invent series.
-        view = _view_name(request) or "unmatched"
+        view = view_name(request) or "unmatched"
         metrics.count_answer(view, response.status_code, perf_counter() - began)
         return response
 
@@ -83,7 +84,7 @@ class FetchMetadata:
         if request.path not in ASKED_FROM_ANYWHERE and not may_come_from(
             site, method=request.method or "", mode=mode, dest=dest
         ):
-            log.warning("cross_site.refused", extra={"site": site})
+            refusals.note(request, "cross_site.refused", reason=site)
             return error_page(request, 403, template="403_csrf.html")
         return self.get_response(request)
 
@@ -116,12 +117,12 @@ class Refusals:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if len(request.get_full_path()) > settings.URL_SIZE:
-            return error_page(request, 414)
+            return _refused(request, 414, "address_too_long")
         length = _content_length(request)
         if length > _largest_body(request):
-            return error_page(request, 413)
+            return _refused(request, 413, "body_too_large")
         if _charset(request) not in {"utf-8", "utf8"}:
-            return error_page(request, 400)
+            return _refused(request, 400, "strange_charset")
         try:
             bodies.fetch(request, length)
         except TimeoutError:
@@ -151,6 +152,11 @@ def _last_page(request: HttpRequest, status: int) -> HttpResponse:
     response = error_page(request, status)
     response["Content-Length"] = str(len(response.content) + 1)
     return response
+
+
+def _refused(request: HttpRequest, status: int, reason: str) -> HttpResponse:
+    refusals.note(request, "request.refused", reason=reason)
+    return error_page(request, status)
 
 
 def _content_length(request: HttpRequest) -> int:
@@ -190,7 +196,7 @@ class LoginRequired(LoginRequiredMiddleware):
 def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """The page for what a service raised; None where it is no refusal but a fault."""
     if isinstance(error, TooManyAttempts):
-        log.warning("limit.exceeded", extra={"view": _view_name(request)})
+        log.warning("limit.exceeded", extra={"view": view_name(request)})
         return error_page(request, 429, retry_after=error.retry_after)
     if isinstance(error, Unavailable):
         log.warning("unavailable", extra={"reason": error.reason})
@@ -202,7 +208,3 @@ def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
         log.error("redis.away", extra={"error": type(error).__name__})
         return unavailable(request, "redis_away")
     return None
-
-
-def _view_name(request: HttpRequest) -> str:
-    return request.resolver_match.view_name if request.resolver_match else ""

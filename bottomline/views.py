@@ -1,6 +1,5 @@
 """Pages of no app in particular, and the handlers Django calls when a page cannot be had."""
 
-import logging
 from datetime import timedelta
 
 from django.conf import settings
@@ -10,9 +9,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from bottomline import refusals
 from bottomline.responses import error_page
-
-log = logging.getLogger(__name__)
 
 
 @login_not_required
@@ -50,11 +48,16 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 @login_not_required
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    refusals.note(request, "access.refused", reason="forbidden")
     return error_page(request, 403)
 
 
 @login_not_required
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    # A page of ours that shows nothing: what it was asked for is another's, or there is none. An
+    # address that is no page of ours tells nothing, and whoever invents them would fill the log.
+    if request.resolver_match:
+        refusals.note(request, "access.refused", reason="not_found")
     return error_page(request, 404)
 
 
@@ -65,5 +68,6 @@ def fault(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    log.warning("csrf.refused", extra={"reason": reason})
+    # Django's sentence names the origin or referrer that was sent; its first word is one of three.
+    refusals.note(request, "csrf.refused", reason=reason.partition(" ")[0].lower(), why=reason)
     return error_page(request, 403, template="403_csrf.html")

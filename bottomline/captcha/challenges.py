@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
-from bottomline import keys
+from bottomline import keys, metrics
 from bottomline.caller import Caller
 from bottomline.errors import CaptchaMissing, TooManyAttempts
 from bottomline.limits import Limit, spend
@@ -55,6 +55,9 @@ def require(solution: str, *, door: str, caller: Caller, otherwise: Limit) -> No
     """
     if spend_solution(solution, door=door, caller=caller):
         return
+    if solution:
+        metrics.EVENTS.labels("captcha.refused", door).inc()
+        log.info("captcha.refused", extra={"form": door})
     try:
         spend((otherwise, caller.network))
     except TooManyAttempts as refusal:

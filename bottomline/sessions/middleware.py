@@ -19,6 +19,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.crypto import constant_time_compare
 from django.utils.functional import SimpleLazyObject
 
+from bottomline import refusals
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY
 from bottomline.responses import unavailable
 from bottomline.sessions import cookie
@@ -41,6 +42,8 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
     def process_request(self, request: Any) -> None:
         value = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
         sid = cookie.read(value) if value is not None else None
+        if value and sid is None:  # made up or cut, or of a key that was dropped
+            refusals.note(request, "cookie.refused", reason="session")
         request.session = SessionStore(sid)
 
     def process_response(self, request: Any, response: HttpResponse) -> HttpResponse:

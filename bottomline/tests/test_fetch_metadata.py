@@ -81,11 +81,11 @@ def test_a_stranger_is_refused_while_redis_is_away_too(no_redis: None, client: V
 
 
 def test_a_refusal_is_written_down_without_what_was_asked(client: Visitor, caplog):
-    with caplog.at_level(logging.WARNING, logger="bottomline.middleware"):
+    with caplog.at_level(logging.WARNING, logger="bottomline.refusals"):
         ask(client, "POST", "/invite/secret/", "cross-site", "secret", "secret")
     [record] = caplog.records
     assert record.getMessage() == "cross_site.refused"
-    assert vars(record)["site"] == "cross-site"
+    assert vars(record)["reason"] == "cross-site"
     assert "secret" not in str(vars(record))
 
 
