@@ -1,12 +1,14 @@
 """Who is calling: what a service may know of a request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from django.conf import settings
 from django.http import HttpRequest
+
+from bottomline.browsers import browser_of
 
 USER_AGENT_LENGTH = 256
 
@@ -21,7 +23,17 @@ class Caller:
     ip: str
     user_agent: str = ""
     device_cookie: str = ""
-    proved_at: datetime | None = None  # when they last proved who they are, in this session
+    proved_at: datetime | None = (
+        None  # when they last proved who they are, in this session and here
+    )
+
+    @cached_property
+    def where(self) -> str:
+        """The browser and the network, as roughly as people tell them apart.
+
+        What is proved in one place proves nothing in another.
+        """
+        return f"{browser_of(self.user_agent)}, {place_of(self.ip)}"
 
     @cached_property
     def network(self) -> str:
@@ -33,12 +45,12 @@ class Caller:
 
 
 def caller_of(request: HttpRequest) -> Caller:
-    return Caller(
+    caller = Caller(
         ip=client_ip(request),
         user_agent=_printable(request.headers.get("User-Agent", "")[:USER_AGENT_LENGTH]),
         device_cookie=request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""),
-        proved_at=_proved_at(request),
     )
+    return replace(caller, proved_at=_proved_at(request, caller))
 
 
 def place_of(ip: str) -> str:
@@ -77,10 +89,15 @@ def client_ip(request: HttpRequest) -> str:
     return str(address)
 
 
-def _proved_at(request: HttpRequest) -> datetime | None:
+def _proved_at(request: HttpRequest, caller: Caller) -> datetime | None:
+    """When, if it was where this caller is.
+
+    Whoever carries a session's cookie off is asked for the password before anything that matters
+    (ASVS 8.2.4), and so is a member on the way from one network to another.
+    """
     # Only of a session that was read already: asking must not cost a visitor's page a round trip.
     meta = getattr(getattr(request, "session", None), "meta", None)
-    return meta.proved if meta else None
+    return meta.proved if meta and meta.proved_where == caller.where else None
 
 
 def _printable(text: str) -> str:

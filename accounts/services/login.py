@@ -177,5 +177,5 @@ def _new_meta(user: User, *, method: str, caller: Caller, remember: bool) -> Met
         method=method,
         remembered=remember and not user.is_staff,
     )
-    meta.proved = meta.created
+    meta.prove(caller.where)
     return meta

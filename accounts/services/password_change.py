@@ -1,7 +1,6 @@
 """Choosing a new password while logged in, by whoever knows the present one."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import emails
 from accounts.errors import WeakPassword, WrongPassword
@@ -32,6 +31,6 @@ def change(
             raise WrongPassword  # changed since it was proved
         members.set_password(row, password_hash)
         assert session.meta
-        session.meta.proved = timezone.now()
+        session.meta.prove(caller.where)
         sessions.end_others(row, session)
         emails.password_changed(record("password.changed", caller=caller, user=row))

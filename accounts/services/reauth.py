@@ -18,7 +18,7 @@ FRESH_FOR = timedelta(minutes=10)
 
 
 def require(caller: Caller) -> None:
-    """Raise ProofTooOld unless the caller has proved who they are within ten minutes."""
+    """Raise ProofTooOld unless the caller has proved who they are, here and within ten minutes."""
     if caller.proved_at is None or timezone.now() - caller.proved_at > FRESH_FOR:
         raise ProofTooOld
 
@@ -32,7 +32,7 @@ def prove(user: User, password: str, session: SessionStore, *, caller: Caller) -
     require_password(user, password, session, caller=caller)
     session.cycle_key()
     assert session.meta
-    session.meta.proved = timezone.now()
+    session.meta.prove(caller.where)
     record("reauth.done", caller=caller, user=user, method="password")
 
 

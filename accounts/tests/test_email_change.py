@@ -122,10 +122,12 @@ def test_it_asks_for_the_password_first_and_keeps_what_was_typed(
 
 @pytest.mark.asvs("6.3.7")
 def test_the_old_address_is_told_at_once_where_it_goes_but_not_to_the_letter(
-    member: Visitor, inbox: Inbox
+    alice: Person, inbox: Inbox
 ):
     firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-    member.post("/email/change/", {"email": NEW}, headers={"user-agent": firefox})
+    member = Visitor(HTTP_USER_AGENT=firefox)
+    log_in(member, alice)
+    member.post("/email/change/", {"email": NEW})
 
     told = inbox.mails_to(OLD)[-1]
     assert told.subject == "The address of your account is about to change"

@@ -149,6 +149,55 @@ def test_nobody_makes_staff_with_an_owners_session_alone(
     assert alice.user.is_superuser
 
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+NEWER = "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0"
+ANDROID = "Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0"
+AT_HOME = {"REMOTE_ADDR": "203.0.113.7", "HTTP_USER_AGENT": FIREFOX}
+ELSEWHERE = {
+    "another network": AT_HOME | {"REMOTE_ADDR": "198.51.100.7"},
+    "another network, of IPv6": AT_HOME | {"REMOTE_ADDR": "2001:db8::7"},
+    "another system": AT_HOME | {"HTTP_USER_AGENT": ANDROID},
+    "another browser": AT_HOME | {"HTTP_USER_AGENT": FIREFOX.replace("Firefox", "Chrome")},
+    "no browser": AT_HOME | {"HTTP_USER_AGENT": ""},
+}
+
+
+@pytest.mark.asvs("8.2.4")
+@pytest.mark.parametrize("there", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_session_that_is_carried_elsewhere_is_asked_for_the_password(alice: Person, there):
+    owner, thief = Visitor(), Visitor()
+    owner.defaults |= AT_HOME
+    thief.defaults |= there
+    log_in(owner, alice)
+    thief.cookies = owner.cookies
+    asked = "/reauth/?next=%2Faccount%2Fsessions%2F"
+
+    assert thief.post("/account/sessions/end-others/")["Location"] == asked
+    assert thief.get("/session/").status_code == 200  # logged in still, as on a phone on its way
+    assert owner.post("/account/sessions/end-others/")["Location"] == "/account/sessions/"
+
+
+@pytest.mark.asvs("8.2.4")
+def test_who_proves_it_there_goes_on_there_and_no_longer_here(alice: Person):
+    visitor = Visitor()
+    visitor.defaults |= AT_HOME
+    log_in(visitor, alice)
+    visitor.defaults |= ELSEWHERE["another network"]
+    visitor.post("/reauth/", {"password": alice.password})
+    assert visitor.post("/account/sessions/end-others/")["Location"] == "/account/sessions/"
+    visitor.defaults |= AT_HOME
+    assert visitor.post("/account/sessions/end-others/")["Location"].startswith("/reauth/")
+
+
+@pytest.mark.asvs("8.2.4")
+def test_a_newer_version_at_the_next_door_is_still_the_same_browser(alice: Person):
+    visitor = Visitor()
+    visitor.defaults |= AT_HOME
+    log_in(visitor, alice)
+    visitor.defaults |= {"REMOTE_ADDR": "203.0.113.200", "HTTP_USER_AGENT": NEWER}
+    assert visitor.post("/account/sessions/end-others/")["Location"] == "/account/sessions/"
+
+
 def kept_of(visitor: Visitor) -> dict[str, Any]:
     sid = cookie.read(visitor.cookies[settings.SESSION_COOKIE_NAME].value)
     return SessionStore(sid).load()

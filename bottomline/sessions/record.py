@@ -14,7 +14,7 @@ FRESH_FOR = timedelta(seconds=60)  # how long a snapshot of the user is believed
 
 @dataclass
 class Meta:
-    """When a session began, was last seen and ends, and how the person proved themselves."""
+    """When a session began, was last seen and ends, and how and where who it is was proved."""
 
     created: datetime
     seen: datetime
@@ -24,6 +24,7 @@ class Meta:
     user_agent: str = ""
     method: str = ""
     proved: datetime | None = None
+    proved_where: str = ""  # the caller's `where`
     remembered: bool = False
 
     @classmethod
@@ -36,6 +37,10 @@ class Meta:
     ) -> "Meta":
         now = timezone.now()
         return cls(created=now, seen=now, expires=now + lifetime, idle=idle, **known)
+
+    def prove(self, where: str) -> None:
+        """Note a proof, which is fresh from now on, for callers from there."""
+        self.proved, self.proved_where = timezone.now(), where
 
     @property
     def ends(self) -> datetime:
@@ -59,6 +64,7 @@ class Meta:
                 "user_agent": self.user_agent,
                 "method": self.method,
                 "proved": _stamp(self.proved) if self.proved else None,
+                "proved_where": self.proved_where,
                 "remembered": self.remembered,
             },
             separators=(",", ":"),
@@ -76,6 +82,8 @@ class Meta:
             user_agent=kept["user_agent"],
             method=kept["method"],
             proved=_moment(kept["proved"]) if kept["proved"] else None,
+            # Sessions of a version before this one have none, and are asked for a proof.
+            proved_where=kept.get("proved_where", ""),
             remembered=kept["remembered"],
         )
 
