@@ -1,6 +1,7 @@
 """What is true of every answer, and the one place where refusals become pages."""
 
 import logging
+from ipaddress import ip_address
 from time import perf_counter
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 
 from bottomline import bodies, metrics, refusals, request_id
+from bottomline.caller import client_ip
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
 from bottomline.refusals import view_name
 from bottomline.responses import error_page, unavailable
@@ -172,6 +174,25 @@ def _largest_body(request: HttpRequest) -> int:
 
 def _charset(request: HttpRequest) -> str:
     return (request.content_params or {}).get("charset", "utf-8").lower()
+
+
+class AdminNetworks:
+    """Hides the admin from whoever is not in ADMIN_NETWORKS, where that is set (ASVS 8.4.2).
+
+    One wall more, and none instead: within, it is staff alone who enter, by our own login.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_admin = f"{request.path_info}/".startswith("/admin/")
+        if is_admin and settings.ADMIN_NETWORKS:
+            address = ip_address(client_ip(request))
+            if not any(address in network for network in settings.ADMIN_NETWORKS):
+                refusals.note(request, "access.refused", reason="admin_network")
+                return error_page(request, 404)
+        return self.get_response(request)
 
 
 class LoginRequired(LoginRequiredMiddleware):

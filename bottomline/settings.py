@@ -8,6 +8,7 @@ import os
 import sys
 from datetime import timedelta
 from email.utils import parseaddr
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -68,6 +69,14 @@ if urlsplit(SUPPORT_URL).scheme not in {"mailto", "https", "http"}:
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 
+# Whence /admin/ may be asked for, beside what it asks of everybody: networks, or anywhere.
+try:
+    ADMIN_NETWORKS = [ip_network(given) for given in env.list("ADMIN_NETWORKS", default=[])]
+except ValueError as error:
+    raise ImproperlyConfigured(
+        f"ADMIN_NETWORKS must be networks, for example 192.0.2.0/24,2001:db8::/32: {error}"
+    ) from error
+
 # --- Secrets -----------------------------------------------------------------------------------
 
 SECRET_KEY = env.str("SECRET_KEY", default="")
@@ -99,6 +108,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "bottomline.middleware.FetchMetadata",
     "bottomline.middleware.Refusals",
+    "bottomline.middleware.AdminNetworks",
     "bottomline.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

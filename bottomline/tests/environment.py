@@ -44,6 +44,7 @@ redis = RedisServer(folder / "redis")
 
 # Nothing of the developer's own environment reaches a test.
 for name in (
+    "ADMIN_NETWORKS",
     "DEBUG",
     "SECRET_KEY_FALLBACKS",
     "REDIS_CACHE_URL",
