@@ -220,6 +220,7 @@ def test_the_solution_to_the_challenge_on_the_page_is_taken(client: Visitor, doo
     assert client.post(path, fields | {"altcha": solution}).status_code in {200, 302}
 
 
+@pytest.mark.asvs("3.7.5")
 @pytest.mark.asvs("2.4.1")
 @pytest.mark.usefixtures("still_clock")
 @pytest.mark.parametrize("door", FORMS)
