@@ -195,6 +195,9 @@ def redis_cache(url: str) -> dict[str, Any]:
             # a way to run code.
             "SOCKET_CONNECT_TIMEOUT": 0.3,
             "SOCKET_TIMEOUT": 0.5,
+            # More than a web process has threads (96): only a leak would ever reach it, and then
+            # the answer is 503.
+            "CONNECTION_POOL_KWARGS": {"max_connections": 100},
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         },
     }
