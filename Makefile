@@ -12,7 +12,7 @@ AS_DEPLOYED := @SECRET_KEY=checked-only-never-used-5f2c1e0d9b8a7766554433221100f
 	SITE_URL=https://door.example.org EMAIL_URL=smtps://user:password@mail.example.org:465 \
 	TRUSTED_PROXY_COUNT=1
 
-.PHONY: run dev test lint asvs bench requirements clean help python
+.PHONY: run dev test lint asvs audit sbom bench requirements clean help python
 
 run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
 	@$(BIN)/python -m bottomline.local || [ $$? -eq 130 ]
@@ -33,6 +33,12 @@ lint: .venv/installed-dev ## format, style, types, import rules, missing migrati
 
 asvs: python ## what OWASP ASVS 5.0 asks and what proves it: writes docs/asvs.md
 	@$(PYTHON) docs/asvs.py
+
+audit: .venv/installed-dev ## ask PyPI for known faults of every pinned package; needs the network
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.txt -r requirements-dev.txt
+
+sbom: python ## every package that runs in production, as CycloneDX on standard output
+	@$(PYTHON) docs/sbom.py
 
 bench: .venv/installed-dev ## how fast it is, beside others on this machine; T=storm under attack
 	@$(BIN)/python -m bench $(T)
