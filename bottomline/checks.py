@@ -59,15 +59,7 @@ def check_public(app_configs: Any, **_: Any) -> list[checks.CheckMessage]:
                 id="bottomline.W001",
             )
         )
-    if not settings.ADMIN_NETWORKS:
-        found.append(
-            checks.Info(
-                "ADMIN_NETWORKS is empty: anybody may ask for the admin, though staff alone enter.",
-                hint="Set it to the networks that staff work from, such as that of a VPN.",
-                id="bottomline.I001",
-            )
-        )
-    elif any(not network.prefixlen for network in settings.ADMIN_NETWORKS):
+    if any(not network.prefixlen for network in settings.ADMIN_NETWORKS):
         found.append(
             checks.Error(
                 "ADMIN_NETWORKS names a network of every address there is.",
