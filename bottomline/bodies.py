@@ -28,7 +28,7 @@ def fetch(request: HttpRequest, length: int) -> None:
     Raises TimeoutError after BODY_SECONDS, Unavailable where too many are being read. Whoever
     answers the former hangs up: until then the thread goes on reading.
     """
-    if request.method != "POST" or not length:
+    if request.method != "POST" or length <= 0:
         return  # nothing of ours reads another's
     if not _reading.acquire(blocking=False):
         raise Unavailable("bodies_busy")

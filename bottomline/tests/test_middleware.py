@@ -381,7 +381,7 @@ def test_a_megabyte_is_refused_unread(tolerant: Visitor, path, kind):
 
 @pytest.mark.parametrize("length", ["-1", "abc", "", " 12", "9" * 400, "1e9", "٣"])
 def test_a_length_that_is_no_number_is_no_fault(tolerant: Visitor, length):
-    response = tolerant.generic("POST", "/login/", "email=x", CONTENT_LENGTH=length)
+    response = tolerant.generic("POST", "/login/", "email=x.y.z.", CONTENT_LENGTH=length)
 
     assert response.status_code < 500
 
