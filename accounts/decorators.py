@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import cast
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,7 +20,7 @@ from accounts.services import reauth
 from bottomline import refusals
 from bottomline.caller import caller_of
 from bottomline.errors import TooManyAttempts
-from bottomline.middleware import refusal
+from bottomline.middleware import over_limit
 from bottomline.responses import View
 
 page = require_http_methods(["GET", "HEAD"])
@@ -44,7 +43,7 @@ def credentials(view: View) -> View:
             except TooManyAttempts as error:
                 # Written while admitted, for it costs more than the finding: a crowd that is over
                 # a limit is to be refused a few at a time as well.
-                return cast(HttpResponse, refusal(request, error))
+                return over_limit(request, error)
 
     return sensitive_post_parameters("current", "password", "repeated")(wrapper)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bottomline.errors import CaptchaMissing, in_words
+from bottomline.errors import CaptchaMissing, wait_in_words
 
 
 class Refusal(Exception):
@@ -34,8 +34,8 @@ class WorkMissing(CaptchaMissing):
         return (
             "There were several tries to log in, so your password was not looked at yet. Log in "
             "once more: while you type, your browser does the small computation that keeps robots "
-            f"out. Without JavaScript, wait {in_words(self.retry_after)}, or choose a new password "
-            "by mail."
+            f"out. Without JavaScript, wait {wait_in_words(self.retry_after)}, or choose a new "
+            "password by mail."
         )
 
 

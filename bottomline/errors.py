@@ -36,12 +36,12 @@ class CaptchaMissing(TooManyAttempts):
     def message(self) -> str:
         return (
             "Your browser has not done the small computation that keeps robots out. Turn on "
-            f"JavaScript and load this page again, or wait {in_words(self.retry_after)}: without "
-            "it we take only a few tries from one network."
+            f"JavaScript and load this page again, or wait {wait_in_words(self.retry_after)}: "
+            "without it we take only a few tries from one network."
         )
 
 
-def in_words(seconds: int | None) -> str:
+def wait_in_words(seconds: int | None) -> str:
     """How long to wait, roughly; of None, "a moment"."""
     if seconds is None or seconds < 5:
         return "a moment"

@@ -217,8 +217,7 @@ class LoginRequired(LoginRequiredMiddleware):
 def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
     """The page for what a service raised; None where it is no refusal but a fault."""
     if isinstance(error, TooManyAttempts):
-        log.warning("limit.exceeded", extra={"view": view_name(request)})
-        return error_page(request, 429, retry_after=error.retry_after)
+        return over_limit(request, error)
     if isinstance(error, Unavailable):
         log.warning("unavailable", extra={"reason": error.reason})
         return unavailable(request, error.reason, retry_after=error.retry_after)
@@ -229,3 +228,9 @@ def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
         log.error("redis.away", extra={"error": type(error).__name__})
         return unavailable(request, "redis_away")
     return None
+
+
+def over_limit(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:
+    """429: a limit is used up, and when to come back."""
+    log.warning("limit.exceeded", extra={"view": view_name(request)})
+    return error_page(request, 429, retry_after=error.retry_after)

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
 from bottomline import metrics, request_id
-from bottomline.errors import in_words
+from bottomline.errors import wait_in_words
 
 View = Callable[..., HttpResponseBase]
 
@@ -35,7 +35,7 @@ def error_page(
         response = JsonResponse({"error": TITLES[status]}, status=status)
     else:
         context = {
-            "wait": in_words(retry_after),
+            "wait": wait_in_words(retry_after),
             "support_url": settings.SUPPORT_URL,
             "request_id": request_id.current(),
         }
