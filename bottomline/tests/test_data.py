@@ -12,6 +12,7 @@ from django.apps import apps
 from django.conf import settings
 
 from accounts.models import Purpose, User, email_change
+from accounts.sentences import SENTENCES
 from accounts.services import history
 from bottomline.cleaning import cleanings
 from bottomline.sessions.record import Meta
@@ -88,6 +89,9 @@ def test_every_event_is_in_the_table():
     assert set(said) == in_history | in_log
     # What is in the history is a line in the log as well.
     assert {name for name, where in said.items() if where == "history"} == in_history
+    for row in table(PAGE, "event", "in"):
+        if row["event"] in SENTENCES:
+            assert f"{row['says']}." == SENTENCES[row["event"]].text, "as members read it"
 
 
 @pytest.mark.asvs("16.1.1")

@@ -8,7 +8,7 @@ from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import MaxConnectionsError
 
-from accounts import breaches
+from accounts import breaches, hashers
 from bottomline.tests.documents import column, table
 from bottomline.tests.environment import need
 from bottomline.tests.test_architecture import ROOT
@@ -116,6 +116,13 @@ def test_every_file_of_a_package_is_known_by_its_hash():
         assert packages
         assert [pin for pin in packages if "--hash=sha256:" not in pin] == []
         assert "index-url" not in "".join(pins)
+
+
+@pytest.mark.asvs("15.1.3")
+def test_how_long_a_hash_is_waited_for_is_what_is_set():
+    [hashing] = [row for row in table(PAGE, "what", "why") if "Hasher" in row["what"]]
+    said = f"a door that {hashers.WAITING} may wait at for {hashers.LONGEST_WAIT:.0f} s"
+    assert said in hashing["what stands before it"]
 
 
 @pytest.mark.asvs("15.1.3")
