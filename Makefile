@@ -14,7 +14,7 @@ AS_DEPLOYED := @SECRET_KEY=checked-only-never-used-5f2c1e0d9b8a7766554433221100f
 
 .PHONY: run dev test lint asvs audit sbom bench requirements clean help python
 
-run: .venv/installed ## everything on this machine: web, worker, scheduler, Redis, SQLite
+run: .venv/installed ## everything on this machine: web, workers, scheduler, Redis, SQLite
 	@$(BIN)/python -m bottomline.local || [ $$? -eq 130 ]
 
 dev: .venv/installed ## the same, restarting the web server when a file changes

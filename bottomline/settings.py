@@ -69,7 +69,7 @@ if urlsplit(SUPPORT_URL).scheme not in {"mailto", "https", "http"}:
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
 
-# Whence /admin/ may be asked for, beside what it asks of everybody: networks, or anywhere.
+# The networks from which /admin/ is there, whatever else it asks; empty is anywhere.
 try:
     ADMIN_NETWORKS = [ip_network(given) for given in env.list("ADMIN_NETWORKS", default=[])]
 except ValueError as error:
@@ -259,7 +259,8 @@ BREACHED_PASSWORDS = env.str("BREACHED_PASSWORDS", default="")
 # As many hashes at once as there are cores for this process. Granian reads the same variable.
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 HASHES_AT_ONCE = max(1, CORES // env.int("GRANIAN_WORKERS", default=1))
-# How much a browser works before it may sign up or ask for a mail: to try half of 2**bits hashes.
+# How much a browser works before it may sign up, ask for a mail, or go on failing to log in: to try
+# half of 2**bits hashes.
 PROOF_OF_WORK_BITS = env.int("PROOF_OF_WORK_BITS", default=18)
 if not 1 <= PROOF_OF_WORK_BITS <= 24:
     raise ImproperlyConfigured("PROOF_OF_WORK_BITS must be from 1 to 24; each doubles the work")

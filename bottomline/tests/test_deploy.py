@@ -101,6 +101,17 @@ def test_the_example_environment_names_every_variable_and_no_other():
     assert set(named) == OURS | READ_BY_COMPOSE
 
 
+def test_what_may_be_turned_in_the_example_environment_reaches_the_containers(compose):
+    text = (ROOT / ".env.example").read_text()
+    [kept_from_them] = re.findall(
+        r"^# --- Only without docker compose.*?(?=^# ---)", text, re.M | re.S
+    )
+    named = re.findall(r"^#?([A-Z_]+)=", text.replace(kept_from_them, ""), re.MULTILINE)
+    set_by_image = {"METRICS_DIR", "METRICS_PORT"}  # and by the workers
+    given = names_in(compose["x-environment"]) | READ_BY_COMPOSE | set_by_image | {"PORT"}
+    assert set(named) <= given
+
+
 def test_the_example_environment_has_a_value_for_all_that_compose_requires():
     required = re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text())
     given = re.findall(r"^([A-Z_]+)=\S", (ROOT / ".env.example").read_text(), re.MULTILINE)
