@@ -1,6 +1,7 @@
 """Reading the tables of docs/*.md, for the tests that hold them to the code."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -32,6 +33,17 @@ def column(page: str, *headings: str) -> list[str]:
 def code_in(text: str) -> list[str]:
     """What is marked as code in a cell that was read by `table`, which keeps the marks inside."""
     return re.findall(r"`([^`]+)`", text)
+
+
+def in_words(value: object) -> str:
+    """A number, or how long something lasts, as the tables write it."""
+    if not isinstance(value, timedelta):
+        return str(value)
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        number, rest = divmod(int(value.total_seconds()), size)
+        if number and not rest:
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    raise AssertionError(value)
 
 
 def _cells(line: str) -> list[str]:

@@ -12,9 +12,8 @@ from django.conf import settings
 from accounts.models import Purpose, email_change
 from accounts.services import devices, history
 from bottomline.captcha import challenges
-from bottomline.tests.documents import column, table
+from bottomline.tests.documents import column, in_words, table
 from bottomline.tests.test_architecture import ROOT, imports, modules
-from bottomline.tests.test_rules import in_words
 from invites import models as invites
 
 PAGE = "cryptography.md"

@@ -16,9 +16,8 @@ from accounts.sentences import SENTENCES
 from accounts.services import history
 from bottomline.cleaning import cleanings
 from bottomline.sessions.record import Meta
-from bottomline.tests.documents import DOCS, column, table
+from bottomline.tests.documents import DOCS, column, in_words, table
 from bottomline.tests.test_architecture import modules
-from bottomline.tests.test_rules import in_words
 
 PAGE = "data.md"
 KINDS = ("secret", "personal", "internal")

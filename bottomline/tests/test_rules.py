@@ -23,7 +23,7 @@ from accounts.models import User
 from accounts.password_validation import MAX_LENGTH
 from bottomline.limits import Limit
 from bottomline.pictures.squares import MOST_BYTES
-from bottomline.tests.documents import code_in, column, table
+from bottomline.tests.documents import code_in, column, in_words, table
 from bottomline.tests.test_architecture import modules
 from bottomline.tests.test_middleware import MEMBERS, PUBLIC
 from conftest import Person
@@ -49,16 +49,6 @@ def loaded() -> list[Any]:
     skipped = ("bottomline.local", "bottomline.mailbox", "bottomline.pictures.redraw")
     wanted = [name.removesuffix(".__init__") for name in names if name not in skipped]
     return [resolve_name(name) for name in wanted]
-
-
-def in_words(value: object) -> str:
-    if not isinstance(value, timedelta):
-        return str(value)
-    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        number, rest = divmod(int(value.total_seconds()), size)
-        if number and not rest:
-            return f"{number} {unit}{'' if number == 1 else 's'}"
-    raise AssertionError(value)
 
 
 # --- fields ---
