@@ -54,8 +54,8 @@ class Proven(Rows):
 class UserForm(ModelForm):
     class Meta:
         help_texts: ClassVar = {
-            "blocked_until": "Does not hold up the erasing of an account that is being deleted: "
-            "what has to be kept of it, take out before."
+            "blocked_until": "An account that is being deleted is erased on its day, blocked or "
+            "not: take out before then what has to be kept of it."
         }
 
     def clean(self) -> dict[str, Any]:

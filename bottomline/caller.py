@@ -23,9 +23,8 @@ class Caller:
     ip: str
     user_agent: str = ""
     device_cookie: str = ""
-    proved_at: datetime | None = (
-        None  # when they last proved who they are, in this session and here
-    )
+    # When they last proved who they are, in this session and from where they are.
+    proved_at: datetime | None = None
 
     @cached_property
     def where(self) -> str:

@@ -18,7 +18,7 @@ LIFETIME = timedelta(days=7)
 LABEL_LENGTH = 60
 NOTE_LENGTH = 100
 MOST_USES = 1000
-ENDED_KEPT = timedelta(days=90)  # till then its inviter may look at it, or give it another week
+ENDED_KEPT = timedelta(days=90)  # till then its inviter may look at it, or open it again
 SHOWN_GUESTS = 20
 REASON_LENGTH = 200
 
@@ -201,7 +201,7 @@ class Invite(models.Model):
 
     @property
     def is_extendable(self) -> bool:
-        """Whether another week would change anything worth a button."""
+        """Whether more time would change anything worth a button."""
         soon = timezone.now() + LIFETIME - timedelta(days=1)
         return self.status in {"open", "expired"} and self.expires_at < soon
 

@@ -87,7 +87,7 @@ def mail(invite: Invite, *, caller: Caller) -> None:
 
 @transaction.atomic
 def extend(invite: Invite, *, caller: Caller) -> Invite:
-    """Make it good for a week from now, under the same link; one that ran out opens again.
+    """Make it good for LIFETIME from now, under the same link; one that ran out opens again.
 
     Raises InviteUnusable where it is used up, revoked or declined, QuotaSpent where one that ran
     out does not fit any more, InvitingPaused, and TooManyAttempts.

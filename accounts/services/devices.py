@@ -22,7 +22,7 @@ MOST_ACCOUNTS = 5  # in one browser; the next drops the one that was given longe
 ID_LENGTH, TIME_LENGTH = 16, 4  # bytes; the time in seconds until the year 2106
 LENGTH = 2 * ID_LENGTH  # of what is kept for one account: its id, and ours of the device
 MAC_LENGTH = 22  # base64url of 16 bytes
-LONGEST = 300  # a cookie has 237 characters
+LONGEST = 300  # of a cookie: one that names five accounts has 237 characters
 
 
 @dataclass(frozen=True)

@@ -73,9 +73,9 @@ def find(user: User, export_id: UUID) -> Export | None:
 
 
 def open_file(export: Export, *, caller: Caller) -> IO[bytes]:
-    """The file of an export. Raises FileNotFoundError once it is gone.
+    """The file of an export, which is recorded.
 
-    Also ProofTooOld, TooManyAttempts and Unavailable.
+    Raises ProofTooOld, TooManyAttempts, Unavailable; FileNotFoundError once it is gone.
     """
     reauth.require(caller)
     if not export.is_downloadable:
