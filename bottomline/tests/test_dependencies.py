@@ -81,14 +81,14 @@ def test_where_all_connections_are_taken_the_answer_is_503_and_then_it_goes_on(
     assert client.post("/login/", typed).status_code == 422
 
 
-# --- parts ---
+# --- third-party components ---
 
 
 @pytest.mark.asvs("15.1.4")
-def test_every_package_we_chose_is_among_the_parts():
+def test_every_package_we_chose_is_among_the_components():
     chosen = re.findall(r"^([\w-]+)", (ROOT / "requirements.in").read_text(), re.MULTILINE)
-    assert set(chosen) <= set(column(PAGE, "part"))
-    for row in table(PAGE, "part"):
+    assert set(chosen) <= set(column(PAGE, "component"))
+    for row in table(PAGE, "component"):
         assert all(row.values()), row
 
 
