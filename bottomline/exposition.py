@@ -30,7 +30,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from bottomline import request_id
+from bottomline import metrics, request_id
 from bottomline.errors import REDIS_AWAY
 from bottomline.middleware import headers_before_django
 from bottomline.outbox.models import OutboxMessage
@@ -60,7 +60,9 @@ class Exposition:
             return self.rest(environ, start_response)
         number = (request_id.HEADER, request_id.number(environ))
         if not _has_token(environ):
-            log.warning("metrics.refused", extra={"ip": environ.get("REMOTE_ADDR", "-")})
+            metrics.EVENTS.labels("metrics.refused", "token").inc()
+            source = environ.get("REMOTE_ADDR", "-")
+            log.warning("metrics.refused", extra={"reason": "token", "ip": source})
             challenge = ("WWW-Authenticate", 'Bearer realm="metrics"')
             body = b"Give the token of METRICS_TOKEN: Authorization: Bearer ...\n"
             headers = [("Content-Type", TEXT), challenge, number, *self.headers]

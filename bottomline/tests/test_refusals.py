@@ -179,10 +179,12 @@ def test_a_solution_that_was_spent_or_made_up_leaves_a_line(db, refused: Refused
 @pytest.mark.asvs("16.3.3")
 def test_a_wrong_token_for_the_metrics_leaves_a_line(client: Visitor, refused: Refused):
     environ = client._base_environ(PATH_INFO="/metrics", HTTP_AUTHORIZATION="Bearer a-guess")
+    before = counted("metrics.refused", "token")
     application(environ, lambda status, headers: None)
 
     [line] = refused()
-    assert (line["msg"], line["ip"]) == ("metrics.refused", "127.0.0.1")
+    assert (line["msg"], line["reason"], line["ip"]) == ("metrics.refused", "token", "127.0.0.1")
+    assert counted("metrics.refused", "token") == before + 1
     assert "a-guess" not in str(line)
 
 
