@@ -25,8 +25,9 @@ _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bodies")
 def fetch(request: HttpRequest, length: int) -> None:
     """Have a form's body in memory, all of it. `length` is what its header says, and bearable.
 
-    Raises TimeoutError after BODY_SECONDS, Unavailable where too many are being read. Whoever
-    answers the former hangs up: until then the thread goes on reading.
+    Raises TimeoutError after BODY_SECONDS, EOFError where it ends before its length, Unavailable
+    where too many are being read. Whoever answers the first hangs up: until then the thread goes on
+    reading.
     """
     if request.method != "POST" or length <= 0:
         return  # nothing of ours reads another's
@@ -34,5 +35,7 @@ def fetch(request: HttpRequest, length: int) -> None:
         raise Unavailable("bodies_busy")
     reading: Future[bytes] = _threads.submit(request.META["wsgi.input"].read, length)
     reading.add_done_callback(lambda _: _reading.release())
-    body = BytesIO(reading.result(timeout=settings.BODY_SECONDS))
-    request._stream = body  # noqa: SLF001  (Django has no other way to say where a body is)
+    body = reading.result(timeout=settings.BODY_SECONDS)
+    if len(body) < length:
+        raise EOFError
+    request._stream = BytesIO(body)  # noqa: SLF001  (Django has no other way to say where a body is)

@@ -110,8 +110,9 @@ class Refusals:
     """Turns what services raise into a status and a page, once for all views.
 
     What no page of ours sends is refused before anything reads it: an address or a body larger than
-    they need, and a charset that is not theirs, which Python might know as no charset at all. And
-    whoever sends a body so slowly that others might wait for it is hung up on.
+    they need, and a charset that is not theirs, which Python might know as no charset at all. A
+    form whose end never came is not taken for a shorter one (RFC 9112, section 8), and whoever
+    sends a body so slowly that others might wait for it is hung up on.
     """
 
     def __init__(self, get_response):
@@ -130,6 +131,8 @@ class Refusals:
         except TimeoutError:
             log.warning("body.late")
             return _last_page(request, 408)
+        except EOFError:
+            return _refused(request, 400, "body_cut_off")
         except Unavailable as error:
             return unavailable(request, error.reason, retry_after=error.retry_after)
         response = self.get_response(request)

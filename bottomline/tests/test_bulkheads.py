@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from io import BytesIO
+from urllib.parse import urlencode
 
 import pytest
 from django.test import override_settings
@@ -104,6 +105,22 @@ def test_a_body_that_is_too_slow_is_answered_with_less_than_is_said(client: Visi
     assert response.status_code == 408
     assert "arrived too slowly" in response.content.decode()
     assert int(response["Content-Length"]) > len(response.content)
+
+
+@pytest.mark.stack
+def test_a_form_whose_end_never_came_is_not_taken_for_a_shorter_one(stack: Stack):
+    """As when a phone loses its connection in the middle of a text."""
+    token = stack.visitor().csrf_token
+    form = {"csrfmiddlewaretoken": token, "email": "a@example.org", "password": "plum"}
+    body = urlencode(form)
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=20) as connection:
+        connection.sendall(
+            f"POST /login/ HTTP/1.1\r\nHost: localhost:{stack.port}\r\nCookie: csrf={token}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body) + 1}\r\n\r\n{body}".encode()
+        )
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -139,6 +140,11 @@ def test_an_address_that_somebody_made_up_leaves_none(client: Visitor, refused: 
             "request.refused",
             "strange_charset",
             lambda v: v.generic("POST", "/login/", "x", content_type="text/plain; charset=utf-7"),
+        ),
+        (
+            "request.refused",
+            "body_cut_off",
+            lambda v: v.post("/login/", {"email": "x"}, **{"wsgi.input": BytesIO(b"email=")}),
         ),
         ("csrf.refused", "csrf", lambda _: post_without_token()),
         ("csrf.refused", "origin", lambda _: post_without_token("https://evil.test/secret")),
