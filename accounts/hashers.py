@@ -1,8 +1,7 @@
 """Argon2id behind a bulkhead, so that a storm of logins cannot take the site with it.
 
 A request that will hash is admitted before it does anything else, while it holds no connection and
-nothing has been counted against anybody. Those that wait outside hold a thread each, so no more may
-wait than leave threads for everybody else (see the web server's --blocking-threads).
+nothing has been counted against anybody.
 """
 
 import os
@@ -26,9 +25,12 @@ Result = TypeVar("Result")
 
 # More at once would only wait for each other, each with its 19 MiB.
 AT_ONCE: Final = settings.HASHES_AT_ONCE
+# Who is in or waits holds a thread of the web server. With those that wait for bodies (see
+# bottomline.bodies) they must leave some of its 96 to everybody else.
+HELD: Final = 64
 # While one hashes, another may ask the database or Redis.
-ADMITTED: Final = 2 * AT_ONCE
-WAITING: Final = 64
+ADMITTED: Final = min(2 * AT_ONCE, HELD // 2)
+WAITING: Final = HELD - ADMITTED
 # Seconds, then 503: as long as 64 need on a slow core. Whoever is refused sooner asks again sooner,
 # and refusals cost members more than a queue does: each is a page, and they come all at once.
 LONGEST_WAIT: Final = 5.0

@@ -15,8 +15,9 @@ from django.http import HttpRequest
 
 from bottomline.errors import Unavailable
 
-# A third of the web server's --blocking-threads: each that reads here has one waiting there.
-AT_ONCE: Final = 32
+# Each that reads here has one of the web server's 96 --blocking-threads waiting, and logins may
+# hold 64 of those (see accounts.hashers): some must be left when both are at their most.
+AT_ONCE: Final = 24
 
 _reading = BoundedSemaphore(AT_ONCE)
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="bodies")

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import override_settings
 
+from accounts import hashers
 from bottomline import bodies, local
 from bottomline.celery import app
 from bottomline.tests.servers import wait_until
@@ -121,6 +122,15 @@ def test_a_form_whose_end_never_came_is_not_taken_for_a_shorter_one(stack: Stack
         )
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.asvs("15.2.2")
+def test_bodies_and_logins_together_leave_threads_for_everybody_else():
+    """Each of them alone did; both at their most made every page wait for a second."""
+    web = local._processes(8000, {"REDIS_URL": "redis://elsewhere"}, reload=False)["web"]
+    threads = int(re.findall(r"--blocking-threads (\d+)", web)[0])
+    held = hashers.ADMITTED + hashers.WAITING + bodies.AT_ONCE
+    assert held <= threads - 8
 
 
 @contextlib.contextmanager
