@@ -501,6 +501,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         # It would warn of every form with a mistake in it; faults it logs as errors.
         "django.request": {"level": "ERROR"},
+        # It would name the page that a refused form came from; `csrf.refused` says what it may.
+        "django.security.csrf": {"level": "ERROR"},
         # It would report every sweep and repeat every task's arguments; we log what came of them.
         "celery": {"level": "WARNING"},
     },

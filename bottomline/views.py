@@ -68,6 +68,8 @@ def fault(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    # Django's sentence names the origin or referrer that was sent; its first word is one of three.
-    refusals.note(request, "csrf.refused", reason=reason.partition(" ")[0].lower(), why=reason)
+    # Django's sentence begins with one of three words. After a dash it names the origin or the
+    # referrer that was sent: an address that may hold another site's secrets.
+    why = reason.partition(" - ")[0]
+    refusals.note(request, "csrf.refused", reason=why.partition(" ")[0].lower(), why=why)
     return error_page(request, 403, template="403_csrf.html")

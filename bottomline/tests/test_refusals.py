@@ -165,6 +165,19 @@ def test_an_attempt_leaves_a_line_and_is_counted(db, refused: Refused, event, re
     assert FORGED not in str(line)
 
 
+@pytest.mark.asvs("16.2.5")
+@pytest.mark.parametrize("header", ["referer", "origin"])
+def test_no_line_names_the_page_that_a_refused_form_came_from(
+    db: None, caplog: pytest.LogCaptureFixture, header: str
+):
+    """Its address may hold another site's secret, of a shape that we do not know."""
+    visitor = Visitor(enforce_csrf_checks=True)
+    visitor.post("/login/", headers={header: "https://elsewhere.test/?key=hunter2"})
+
+    assert "csrf.refused" in caplog.messages
+    assert "elsewhere" not in str([vars(record) for record in caplog.records])
+
+
 @pytest.mark.asvs("16.3.3")
 def test_a_solution_that_was_spent_or_made_up_leaves_a_line(db, refused: Refused):
     visitor = Visitor()
