@@ -37,7 +37,7 @@ def credentials(view: View) -> View:
     def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         if request.method != "POST":
             return view(request, *args, **kwargs)
-        with hashers.admission():
+        with hashers.admission(caller_of(request).network):
             try:
                 return view(request, *args, **kwargs)
             except TooManyAttempts as error:

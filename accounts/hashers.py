@@ -20,6 +20,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from bottomline import metrics
 from bottomline.errors import Unavailable
+from bottomline.places import Places
 
 Result = TypeVar("Result")
 
@@ -36,19 +37,22 @@ WAITING: Final = HELD - ADMITTED
 LONGEST_WAIT: Final = 5.0
 
 _admitted = BoundedSemaphore(ADMITTED)
-_waiting = BoundedSemaphore(WAITING)
+_waiting = Places(WAITING)
 
 
 @contextmanager
-def admission() -> Iterator[None]:
-    """Let a request in that is going to hash. Raises Unavailable where too many are."""
-    if not _waiting.acquire(blocking=False):
+def admission(network: str) -> Iterator[None]:
+    """Let a request in that is going to hash.
+
+    Raises Unavailable where too many are, or too many of that network's.
+    """
+    if not _waiting.take(network):
         raise _busy()
     try:
         with metrics.HASHING_REQUESTS.labels("waiting").track_inprogress():
             admitted = _admitted.acquire(timeout=LONGEST_WAIT)
     finally:
-        _waiting.release()
+        _waiting.give_back(network)
     if not admitted:
         raise _busy()
     try:

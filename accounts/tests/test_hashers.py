@@ -15,6 +15,7 @@ from accounts import hashers
 from accounts.hashers import AT_ONCE, BoundedArgon2Hasher
 from accounts.services import passwords
 from bottomline.errors import Unavailable
+from bottomline.tests.places import no_places
 from conftest import PASSWORD, Person, Visitor, log_in
 
 
@@ -84,10 +85,18 @@ def test_a_busy_bulkhead_is_answered_503_and_counts_as_no_wrong_password(
 
 
 def test_whoever_finds_too_many_waiting_is_told_at_once(client: Visitor, db: None):
-    with taken(hashers._admitted, hashers.ADMITTED), taken(hashers._waiting, hashers.WAITING):
+    with taken(hashers._admitted, hashers.ADMITTED), no_places(hashers._waiting):
         began = monotonic()
         assert client.post("/login/", {"email": "a@x.org", "password": "x"}).status_code == 503
         assert monotonic() - began < hashers.LONGEST_WAIT
+
+
+@pytest.mark.asvs("15.2.2")
+def test_one_network_that_waits_keeps_nobody_else_from_logging_in(client: Visitor, alice: Person):
+    attempt = {"email": alice.email, "password": alice.password}
+    with no_places(hashers._waiting, "192.0.2.1"):
+        assert client.post("/login/", attempt, REMOTE_ADDR="192.0.2.1").status_code == 503
+        assert client.post("/login/", attempt, REMOTE_ADDR="192.0.2.2").status_code == 302
 
 
 def test_no_more_hash_at_once_than_there_are_cores():

@@ -14,6 +14,7 @@ from django.test import override_settings
 from accounts import hashers
 from bottomline import bodies, local
 from bottomline.celery import app
+from bottomline.tests.places import no_places
 from bottomline.tests.servers import wait_until
 from bottomline.tests.stack import Stack
 from conftest import Visitor
@@ -85,16 +86,19 @@ class Held(BytesIO):
 
 def test_of_too_many_bodies_at_once_the_next_is_told_to_come_back(client: Visitor):
     """And a page that nobody posts to is there for everybody meanwhile."""
-    for _ in range(bodies.AT_ONCE):
-        assert bodies._reading.acquire(blocking=False)
-    try:
+    with no_places(bodies._reading):
         refused = client.post("/robots.txt", {"a": "b"})
         assert refused.status_code == 503
         assert int(refused["Retry-After"]) > 0
         assert client.get("/robots.txt").status_code == 200
-    finally:
-        bodies._reading.release(bodies.AT_ONCE)
     assert client.post("/robots.txt", {"a": "b"}).status_code == 405
+
+
+def test_one_network_that_drips_keeps_nobody_else_from_posting(client: Visitor):
+    with no_places(bodies._reading, "192.0.2.1"):
+        there = client.post("/robots.txt", {"a": "b"}, REMOTE_ADDR="192.0.2.1")
+        elsewhere = client.post("/robots.txt", {"a": "b"}, REMOTE_ADDR="192.0.2.2")
+    assert (there.status_code, elsewhere.status_code) == (503, 405)
 
 
 def test_a_body_that_is_too_slow_is_answered_with_less_than_is_said(client: Visitor):

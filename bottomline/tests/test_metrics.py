@@ -194,7 +194,7 @@ def test_a_limit_that_is_exceeded_is_counted_by_its_name(db, client: Visitor):
 
 
 def test_who_hashes_is_seen_while_they_do(db):
-    with admission():
+    with admission("192.0.2.1"):
         assert scrape()["bottomline_hashing_requests", "admitted"] == 1
     after = scrape()
 
