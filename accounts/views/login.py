@@ -2,17 +2,17 @@ from contextlib import suppress
 
 from django.contrib import auth, messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
-from accounts.cookies import forget_member, remember_device
+from accounts.cookies import forget_member
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
-from accounts.errors import AccountBlocked, BadCredentials, WorkMissing
+from accounts.errors import BadCredentials, WorkMissing
 from accounts.events import record
 from accounts.forms import LoginForm
-from accounts.models import User
 from accounts.redirects import next_url, requested_next
-from accounts.services import devices, login
-from bottomline.caller import Caller, caller_of
+from accounts.services import login
+from accounts.views.finish import finish
+from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
 from bottomline.errors import DATABASE_AWAY
 from bottomline.forms import posted
@@ -33,26 +33,19 @@ def log_in(request: Request) -> HttpResponse:
             attempt = login.begin(email, caller=caller, solution=form.solution)
             form.wants_work = attempt.next_costs_work
             user = login.authenticate(attempt, password)
-            had_left = user.is_closed
-            login.complete(
+            return finish(
                 request,
                 user,
                 method="password",
                 caller=caller,
                 remember=form.cleaned_data["remember"],
+                next_url=next_url(request),
             )
         except WorkMissing as refusal:
             form.wants_work = True
             form.refuse(refusal)
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
-        except AccountBlocked as refusal:
-            blocked = {"until": refusal.until}
-            return render(request, "accounts/login/blocked.html", blocked, status=423)
-        else:
-            if had_left:
-                messages.success(request, "Welcome back. Your account stays.")
-            return _logged_in(request, user, caller)
     context = {"form": form, "next": requested_next(request)}
     return render_form(request, "accounts/login/login.html", context)
 
@@ -69,12 +62,4 @@ def log_out(request: Request) -> HttpResponse:
     messages.success(request, "You are logged out.")
     response = redirect("accounts:login")
     forget_member(response)
-    return response
-
-
-def _logged_in(request: Request, user: User, caller: Caller) -> HttpResponse:
-    """On to where they were going, on a device that is known from now on."""
-    response = redirect(next_url(request))
-    if not devices.is_known(caller.device_cookie, user):
-        remember_device(request, response, user)
     return response
