@@ -35,6 +35,7 @@ SHOWN = [
     *STANDING,
     "created_at",
     "last_login",
+    "second_factor_at",
     "closed_at",
     "erased_at",
 ]

@@ -4,22 +4,41 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
-from accounts.services import devices
+from accounts.services import devices, half_login
 
 
-def remember_device(request: HttpRequest, response: HttpResponse, user: User) -> None:
+def remember_device(request: HttpRequest, response: HttpResponse, user: User) -> str:
     """Know the browser again: it has a budget of its own for logging in to that account.
 
-    See services.devices.
+    Returns what it is given. See services.devices.
     """
+    cookie = devices.new_cookie(user, request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""))
     response.set_cookie(
         settings.DEVICE_COOKIE_NAME,
-        devices.new_cookie(user, request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")),
+        cookie,
         max_age=devices.COOKIE_AGE,
         secure=settings.IS_HTTPS,
         httponly=True,
         samesite="Lax",
     )
+    return cookie
+
+
+def remember_half_login(response: HttpResponse, user: User, *, method: str, remember: bool) -> None:
+    """Note that one factor is proved. See services.half_login."""
+    response.set_cookie(
+        settings.HALF_LOGIN_COOKIE_NAME,
+        half_login.new_cookie(user, method=method, remember=remember),
+        max_age=half_login.LASTS,
+        secure=settings.IS_HTTPS,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def forget_half_login(response: HttpResponse) -> None:
+    """Have the browser drop it."""
+    response.delete_cookie(settings.HALF_LOGIN_COOKIE_NAME, samesite="Strict")
 
 
 def forget_member(response: HttpResponse) -> None:

@@ -50,6 +50,22 @@ class AccountBlocked(Refusal):
         self.until = until
 
 
+class SecondFactorNeeded(Refusal):
+    """Who proved one factor and has two: the login goes on at `/login/verify/`."""
+
+    reason = "second_factor_needed"
+
+
+class WrongCode(Refusal):
+    """Not the code of this moment, used already, or no recovery code that is good."""
+
+    reason = "wrong_code"
+    message = (
+        "That code is not right, or was used before. Wait until the app shows the next one, or "
+        "type a recovery code that you have not used."
+    )
+
+
 class BadBlock(Refusal):
     """Told to staff: a block has an end and a reason."""
 

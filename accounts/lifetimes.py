@@ -7,6 +7,7 @@ from django.utils.timesince import TIME_STRINGS
 
 from accounts.models.email_change import CONFIRM_WITHIN, UNDO_WITHIN
 from accounts.models.export import DOWNLOAD_WITHIN, ONE_EVERY
+from accounts.models.second_factor import SET_UP_WITHIN, TRUSTED_FOR
 from accounts.models.token import LIFETIMES as LINKS
 from accounts.models.user import COME_BACK_WITHIN
 from accounts.services.members import UNCONFIRMED_FOR
@@ -21,7 +22,9 @@ LIFETIMES = {
     "export": DOWNLOAD_WITHIN,
     "export_again": ONE_EVERY,
     "proof": FRESH_FOR,
+    "second_factor": SET_UP_WITHIN,
     "staff_idle": settings.SESSION_STAFF_IDLE,
+    "trusted": TRUSTED_FOR,
     "unconfirmed": UNCONFIRMED_FOR,
     "username": PAUSE,
 }

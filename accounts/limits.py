@@ -33,6 +33,10 @@ UNLOCK_BY_LINK = Limit("login:unlock-link", 5, DAY)
 # Somebody who sits at a member's open session and does not know the password.
 PROOF_BY_SESSION = Limit("proof:session", 5, DAY)
 
+# Codes of a second factor, right or wrong: whoever types them knows the password.
+FACTOR_BY_ACCOUNT = Limit("second-factor:account", 5, QUARTER)
+FACTOR_BY_LOGIN = Limit("second-factor:login", 5, DAY)
+
 CONFIRMATION_PAUSE = Limit("confirmation:account:minute", 1, timedelta(seconds=60))
 CONFIRMATION_BY_ACCOUNT = Limit("confirmation:account:day", 5, DAY)
 CONFIRMATION_BY_NETWORK = Limit("confirmation:network", 10, HOUR)

@@ -15,6 +15,15 @@ class Sentence:
     is_failure: bool = False
 
 
+# How somebody proved who they are, as it follows on "Logged in".
+FIRST = {"password": "with the password"}
+SECOND = {
+    "": "",
+    "totp": " and a code from the app",
+    "recovery": " and a recovery code",
+    "trusted": ", in a browser that is asked for no code",
+}
+
 # By kind, and by kind and one of its details where that says more. A kind that is missing here is
 # shown under its own name; a test finds it.
 SENTENCES = {
@@ -26,7 +35,13 @@ SENTENCES = {
     ),
     "email_confirmation.done": Sentence("Your address was confirmed.", CHANGES),
     "login.completed": Sentence("Logged in.", LOGINS),
-    "login.completed:password": Sentence("Logged in with the password.", LOGINS),
+    **{
+        f"login.completed:{way}{'+' if factor else ''}{factor}": Sentence(
+            f"Logged in {first}{second}.", LOGINS
+        )
+        for way, first in FIRST.items()
+        for factor, second in SECOND.items()
+    },
     "login.refused": Sentence("A login was refused.", LOGINS, is_failure=True),
     "login.refused:bad_credentials": Sentence(
         "A login with a wrong password.", LOGINS, is_failure=True
@@ -40,6 +55,9 @@ SENTENCES = {
     "login.refused:closed": Sentence(
         "A login after the account was closed for good.", LOGINS, is_failure=True
     ),
+    "login.refused:wrong_code": Sentence(
+        "A login with the right password and a wrong code.", LOGINS, is_failure=True
+    ),
     "login.paused": Sentence(
         "Logins in new browsers were paused: there were too many tries.", LOGINS, is_failure=True
     ),
@@ -47,6 +65,7 @@ SENTENCES = {
     "logout.done": Sentence("Logged out.", LOGINS),
     "reauth.done": Sentence("Typed the password before a change.", LOGINS),
     "reauth.refused": Sentence("A wrong password before a change.", LOGINS, is_failure=True),
+    "reauth.refused:wrong_code": Sentence("A wrong code before a change.", LOGINS, is_failure=True),
     "reauth.refused:too_many_proofs": Sentence(
         "A session was ended after too many wrong passwords.", LOGINS, is_failure=True
     ),
@@ -59,6 +78,14 @@ SENTENCES = {
     ),
     "password_reset.done": Sentence("A new password was chosen by a link in your mail.", CHANGES),
     "password.changed": Sentence("The password was changed.", CHANGES),
+    "second_factor.enabled": Sentence("A second factor was set up: an app for codes.", CHANGES),
+    "second_factor.disabled": Sentence("The second factor was turned off.", CHANGES),
+    "recovery_code.used": Sentence("A recovery code was used.", CHANGES),
+    "recovery_codes.renewed": Sentence(
+        "New recovery codes were made; the old ones are dead.", CHANGES
+    ),
+    "browser.trusted": Sentence("No code is asked for in a browser any more.", CHANGES),
+    "browser.distrusted": Sentence("A code is asked for in a browser again.", CHANGES),
     "account.disowned": Sentence(
         "“This wasn’t me”: everybody was logged out, and the password stopped working.", CHANGES
     ),
@@ -107,6 +134,14 @@ SENTENCES = {
     "mail.sent:address_held": Sentence(
         "We told somebody who signed up with your old address that it is not free yet."
     ),
+    "mail.sent:second_factor_on": Sentence("We told you by mail that a second factor was set up."),
+    "mail.sent:second_factor_off": Sentence(
+        "We told you by mail that the second factor was turned off."
+    ),
+    "mail.sent:recovery_code_used": Sentence("We told you by mail that a recovery code was used."),
+    "mail.sent:new_recovery_codes": Sentence(
+        "We told you by mail that new recovery codes were made."
+    ),
     "mail.sent:sessions_ended": Sentence("We told you by mail that all other sessions were ended."),
     "mail.sent:new_login": Sentence("We told you by mail of a login that was unusual."),
     "mail.sent:account_closing": Sentence(
@@ -130,6 +165,12 @@ def sentence_of(event: Event) -> Sentence:
         return SENTENCES[event.kind]
     what, _, how = event.kind.replace("_", " ").partition(".")
     return Sentence(f"{what.capitalize()}: {how}.")
+
+
+def proof_in_words(method: str) -> str:
+    """How somebody proved who they are; nothing for a way we have no words for."""
+    way, _, factor = method.partition("+")
+    return FIRST.get(way, "") + SECOND.get(factor, "") if way in FIRST else ""
 
 
 def kinds_of(group: str) -> set[str]:

@@ -10,10 +10,13 @@ from functools import lru_cache
 from django.conf import settings
 
 
+def _derive(secret: str, purpose: str) -> bytes:
+    return hmac.digest(secret.encode(), b"bottomline:" + purpose.encode(), "sha256")
+
+
 @lru_cache(maxsize=64)
 def _keyed(secret: str, purpose: str) -> hmac.HMAC:
-    derived = hmac.digest(secret.encode(), b"bottomline:" + purpose.encode(), "sha256")
-    return hmac.new(derived, digestmod="sha256")
+    return hmac.new(_derive(secret, purpose), digestmod="sha256")
 
 
 def _mac(secret: str, purpose: str, message: bytes) -> bytes:
@@ -33,6 +36,12 @@ def macs(purpose: str, message: bytes) -> list[bytes]:
     """The MACs of a message under every key in use, today's first: what to look a row up by."""
     secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     return [_mac(secret, purpose, message) for secret in secrets]
+
+
+def to_seal_with(purpose: str) -> list[bytes]:
+    """256-bit keys for encrypting under every secret in use, today's first."""
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return [_derive(secret, purpose) for secret in secrets]
 
 
 def is_mac(purpose: str, message: bytes, claimed: bytes) -> bool:

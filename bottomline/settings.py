@@ -229,6 +229,9 @@ SESSIONS_PER_USER = 20
 # Tells a browser that has logged in before from strangers who try to.
 DEVICE_COOKIE_NAME = f"{COOKIE_PREFIX}device"
 
+# Between the first factor and the second.
+HALF_LOGIN_COOKIE_NAME = f"{COOKIE_PREFIX}half-login"
+
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
 CSRF_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_HTTPONLY = True

@@ -12,7 +12,16 @@ from accounts.emails.email_change import (
 )
 from accounts.emails.email_confirmation import confirm_again, confirm_email
 from accounts.emails.export import export_ready
-from accounts.emails.notices import already_member, new_login, password_changed, sessions_ended
+from accounts.emails.notices import (
+    already_member,
+    new_login,
+    new_recovery_codes,
+    password_changed,
+    recovery_code_used,
+    second_factor_off,
+    second_factor_on,
+    sessions_ended,
+)
 from accounts.emails.password_reset import reset_password
 from accounts.emails.unlocking import login_paused
 
@@ -33,8 +42,12 @@ __all__ = [
     "login_paused",
     "mail_to",
     "new_login",
+    "new_recovery_codes",
     "nobody",
     "password_changed",
+    "recovery_code_used",
     "reset_password",
+    "second_factor_off",
+    "second_factor_on",
     "sessions_ended",
 ]

@@ -38,6 +38,47 @@ def _compose_new_login(message: OutboxMessage) -> Mail | None:
     return notice("new_login", message, **event.details) if event else None
 
 
+def second_factor_on(event: Event) -> None:
+    """Tell an owner that a second factor was set up."""
+    enqueue("second_factor_on", event.pk)
+
+
+@register("second_factor_on")
+def _compose_second_factor_on(message: OutboxMessage) -> Mail | None:
+    return notice("second_factor_on", message)
+
+
+def second_factor_off(event: Event) -> None:
+    """Tell an owner that their second factor was turned off."""
+    enqueue("second_factor_off", event.pk)
+
+
+@register("second_factor_off")
+def _compose_second_factor_off(message: OutboxMessage) -> Mail | None:
+    return notice("second_factor_off", message)
+
+
+def recovery_code_used(event: Event) -> None:
+    """Tell an owner that a recovery code was used, and how many are left."""
+    enqueue("recovery_code_used", event.pk)
+
+
+@register("recovery_code_used")
+def _compose_recovery_code_used(message: OutboxMessage) -> Mail | None:
+    event = event_of(message)
+    return notice("recovery_code_used", message, **event.details) if event else None
+
+
+def new_recovery_codes(event: Event) -> None:
+    """Tell an owner that new recovery codes were made."""
+    enqueue("new_recovery_codes", event.pk)
+
+
+@register("new_recovery_codes")
+def _compose_new_recovery_codes(message: OutboxMessage) -> Mail | None:
+    return notice("new_recovery_codes", message)
+
+
 def already_member(user: User) -> None:
     """Tell an owner that somebody used an invite with their address."""
     enqueue("already_member", user.pk)

@@ -7,13 +7,16 @@ from accounts.forms.password_change import ChangePasswordForm
 from accounts.forms.password_reset import ForgotForm, NewPasswordForm
 from accounts.forms.profile import GuessedTimeZone, PictureForm, ProfileForm
 from accounts.forms.reauth import ReauthForm
+from accounts.forms.second_factor import AppCodeForm, FactorForm, VerifyForm
 from accounts.forms.usernames import UsernameForm
 
 __all__ = [
+    "AppCodeForm",
     "ChangePasswordForm",
     "CloseForm",
     "EmailChangeForm",
     "EmailField",
+    "FactorForm",
     "ForgotForm",
     "GuessedTimeZone",
     "LoginForm",
@@ -25,4 +28,5 @@ __all__ = [
     "ResendForm",
     "UsernameField",
     "UsernameForm",
+    "VerifyForm",
 ]

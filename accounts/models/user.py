@@ -72,6 +72,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     # Raised to end every session there is, even one that a lost Redis brings back.
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
+    # Since when a second factor is asked for; None where there is none.
+    second_factor_at = models.DateTimeField("second factor since", null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     # The message that says goodbye: as long as it waits to be sent, so does the erasing.
@@ -194,6 +196,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.language, self.time_zone = settings.LANGUAGE_CODE, settings.TIME_ZONE
         self.is_staff = self.is_superuser = False
         self.last_login = self.password_changed_at = self.blocked_until = self.farewell = None
+        self.second_factor_at = None
         self.set_unusable_password()
         self.erased_at = timezone.now()
 

@@ -9,6 +9,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from uuid import UUID
 
 from django.utils import timezone
@@ -81,6 +82,12 @@ def find_known(cookie: str, email: str) -> str | None:
 def is_known(cookie: str, user: User) -> bool:
     """Whether the device of this cookie is known to that account."""
     return any(device.is_known(user) for device in _read(cookie))
+
+
+def digest_of(cookie: str, user: User) -> str | None:
+    """By what to keep this device for that account, if it is known there."""
+    known = (device for device in _read(cookie) if device.is_known(user))
+    return next((sha256(device.id).hexdigest() for device in known), None)
 
 
 def _read(cookie: str) -> list[Device]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import emails
 from accounts.events import SYSTEM, record
 from accounts.models import EmailChange, Event, User
-from accounts.services import export, history, sessions
+from accounts.services import export, history, second_factor, sessions
 from accounts.signals import erasing
 from bottomline.afterwards import after_commit
 from bottomline.batches import BATCH, in_batches
@@ -91,6 +91,7 @@ def erase(user_id: UUID) -> bool:
             kept.all().delete()
         # Of others who have asked to move to this address, which they were never given.
         EmailChange.objects.filter(new_email=user.email).delete()
+        second_factor.forget(user)
         Event.objects.filter(user_id=user_id).exclude(salt=None).forget_origin()
         forget_in_admin_log(User, [user_id], called="a former member")
         user.groups.clear()

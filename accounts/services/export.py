@@ -175,6 +175,7 @@ def _write(user: User, file: IO[bytes]) -> None:
 def _parts(user: User) -> Iterator[Part]:
     yield Part("README.txt", [README.format(username=user.username, made=timezone.now())])
     yield Part("profile.json", as_json(_profile(user)))
+    yield Part("second-factor.json", as_json(_second_factor(user)))
     yield Part("sessions.json", as_list(_sessions(user)))
     yield Part("events.json", as_list(_events(user)))
     picture = store.read(user.picture, max(SIZES)) if user.picture else None
@@ -225,6 +226,16 @@ def _profile(user: User) -> dict[str, Any]:
     }
 
 
+def _second_factor(user: User) -> dict[str, Any]:
+    return {
+        "since": user.second_factor_at,
+        "recovery_codes_used_at": list(
+            user.recovery_codes.exclude(used_at=None).values_list("used_at", flat=True)
+        ),
+        "trusted_browsers": list(user.trusted_browsers.values("user_agent", "trusted_at")),
+    }
+
+
 def _sessions(user: User) -> Iterator[dict[str, Any]]:
     for session in index.list_live(user.pk):
         meta = session.meta
@@ -249,6 +260,7 @@ This is what The Bottom Line keeps about {username}, as of {made:%-d %B %Y, %H:%
 
 profile.json    who you are here: addresses, names, what you say of yourself, since when
 picture.webp    your picture, if you have one, as large as we keep it
+second-factor.json  since when you are asked for a code, and in which browsers you are not
 sessions.json   where you were logged in when this was made
 events.json     what happened to your account, oldest first: when, from which network address and
                 with which browser. After 90 days we forget from where, after 400 days the event.
@@ -257,5 +269,6 @@ invites.json    who invited you, and the invites you made: what you wrote on the
 The .json files are text: any editor opens them, and programs read them easily. Times are in UTC.
 
 What is not in here: your password, which we do not know ourselves (we keep what is needed to check
-it), the secret parts of links, and the addresses of other people.
+it), what your app makes codes of, your recovery codes, the secret parts of links, and the
+addresses of other people.
 """

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from accounts import emails, limits
 from accounts.addresses import InvalidAddress, canonical_email
-from accounts.errors import AccountBlocked, BadCredentials, WorkMissing
+from accounts.errors import AccountBlocked, BadCredentials, SecondFactorNeeded, WorkMissing
 from accounts.events import log_only, record
 from accounts.models import Event, User
-from accounts.services import closing, devices, passwords, unlocking
+from accounts.services import closing, devices, passwords, second_factor, unlocking
 from bottomline.browsers import browser_of
 from bottomline.caller import Caller
 from bottomline.captcha import challenges
@@ -80,10 +80,12 @@ def complete(
 ) -> None:
     """Log the user in: every way of proving who you are ends here, and nothing else logs in.
 
-    Raises AccountBlocked to somebody who has proved who they are. Who had closed their account is
-    back with that. The id of the session is new, whoever it belonged to before (ASVS 7.2.4). An
-    unusual login is told to its owner by mail, every time: a limit on that would be an intruder's
-    to use up.
+    A method with a plus has proved two factors, as in "password+totp". Raises AccountBlocked to
+    somebody who has proved who they are; and SecondFactorNeeded, before anything has changed, where
+    they have a second factor and proved only one in a browser they do not trust. Who had closed
+    their account is back with that. The id of the session is new, whoever it belonged to before
+    (ASVS 7.2.4). An unusual login is told to its owner by mail, every time: a limit on that would
+    be an intruder's to use up.
     """
     if not user.is_confirmed:
         record("login.refused", caller=caller, user=user, reason="unconfirmed")
@@ -91,6 +93,10 @@ def complete(
     if user.blocked_until and user.is_blocked:
         record("login.refused", caller=caller, user=user, reason=AccountBlocked.reason)
         raise AccountBlocked(user.blocked_until)
+    if second_factor.is_due(user, method, caller):
+        raise SecondFactorNeeded
+    if user.second_factor_at and "+" not in method:
+        method = f"{method}+{second_factor.TRUSTED}"
     if user.is_closed or user.is_erased:
         try:
             closing.come_back(user, caller=caller)

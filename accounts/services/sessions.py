@@ -13,6 +13,7 @@ from accounts import emails
 from accounts.errors import NoSuchSession
 from accounts.events import SYSTEM, record
 from accounts.models import User
+from accounts.sentences import proof_in_words
 from accounts.services import reauth
 from bottomline.afterwards import after_commit
 from bottomline.browsers import Browser, browser_of
@@ -20,9 +21,6 @@ from bottomline.caller import Caller, place_of
 from bottomline.sessions import index
 from bottomline.sessions.redis import client, digest_of
 from bottomline.sessions.store import SessionStore
-
-# How somebody proved who they are, as it follows on "Logged in".
-PROOFS = {"password": "with the password"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def list_own(user: User, session: SessionStore) -> list[OwnSession]:
             is_this=one.digest == this,
             browser=browser_of(one.meta.user_agent),
             place=place_of(one.meta.ip),
-            proof=PROOFS.get(one.meta.method, ""),
+            proof=proof_in_words(one.meta.method),
             is_remembered=one.meta.remembered,
             created=one.meta.created,
             seen=one.meta.seen,

@@ -207,7 +207,7 @@ def test_every_column_of_a_member_is_kept_or_forgotten_on_purpose():
             "blocked_until",
             "block_reason",
         ),
-        *("farewell", "erased_at"),
+        *("farewell", "erased_at", "second_factor_at"),
     }
     assert {field.name for field in User._meta.concrete_fields} == kept | forgotten
 

@@ -113,6 +113,7 @@ def test_it_holds_what_is_theirs(client: Visitor, alice: Person, inbox: Inbox):
     assert list(parts) == [
         "README.txt",
         "profile.json",
+        "second-factor.json",
         "sessions.json",
         "events.json",
         "invites.json",

@@ -1,13 +1,16 @@
 """What the pages of every way in end with."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
-from accounts.cookies import remember_device
-from accounts.errors import AccountBlocked
+from accounts.cookies import remember_device, remember_half_login
+from accounts.errors import AccountBlocked, SecondFactorNeeded
 from accounts.models import User
-from accounts.services import devices, login
+from accounts.services import devices, login, second_factor
 from bottomline.caller import Caller
 from bottomline.sessions.request import Request
 
@@ -20,11 +23,13 @@ def finish(
     caller: Caller,
     remember: bool = False,
     next_url: str,
+    trust: bool = False,
 ) -> HttpResponse:
     """Log them in and on to where they were going, on a device that is known from now on.
 
-    Where the account is blocked, the page that says so. Raises BadCredentials, which each way in
-    words on a page of its own.
+    Where a second factor is due, on to the page that asks for it; where the account is blocked, the
+    page that says so. To `trust` the browser is to ask for no second factor there for a time.
+    Raises BadCredentials, which each way in words on a page of its own.
     """
     had_left = user.is_closed
     try:
@@ -32,9 +37,16 @@ def finish(
     except AccountBlocked as refusal:
         blocked = {"until": refusal.until}
         return render(request, "accounts/login/blocked.html", blocked, status=423)
+    except SecondFactorNeeded:
+        response = redirect(f"{reverse('accounts:verify')}?{urlencode({'next': next_url})}")
+        remember_half_login(response, user, method=method, remember=remember)
+        return response
     if had_left:
         messages.success(request, "Welcome back. Your account stays.")
     response = redirect(next_url)
-    if not devices.is_known(caller.device_cookie, user):
-        remember_device(request, response, user)
+    device_cookie = caller.device_cookie
+    if not devices.is_known(device_cookie, user):
+        device_cookie = remember_device(request, response, user)
+    if trust:
+        second_factor.trust(user, device_cookie, caller=caller)
     return response

@@ -4,10 +4,12 @@ import io
 import itertools
 import json
 import string
+import time
 from collections.abc import Callable
 from random import Random
 from zipfile import ZipFile
 
+import pyotp
 import pytest
 from PIL import Image
 from playwright.sync_api import Error, FilePayload, Locator, Page, Route, expect
@@ -172,6 +174,41 @@ def photograph(kind: str, size: tuple[int, int]) -> FilePayload:
     file = io.BytesIO()
     Image.effect_noise(size, 120).convert("RGB").save(file, kind, quality=95)
     return {"name": "me.jpg", "mimeType": f"image/{kind.lower()}", "buffer": file.getvalue()}
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_member_sets_up_a_second_factor_and_logs_in_with_a_code(
+    browse: Browse, door: Door, script: bool
+):
+    page = browse(java_script_enabled=script)
+    ada, title = door.member(), page.get_by_role("heading", level=1)
+    log_in(page, ada)
+
+    page.goto("/account/security/")
+    page.get_by_role("link", name="Second factor").click()
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("The six digits").fill("000000")
+    page.get_by_role("button", name="Turn it on").click()
+    expect(page.get_by_role("alert")).to_contain_text("not the code of this moment")
+    page.get_by_label("The six digits").fill(app.now())
+    page.get_by_role("button", name="Turn it on").click()
+    expect(title).to_have_text("Your recovery codes")
+    codes = page.locator("#codes li").all_inner_texts()
+    assert len(codes) == 10
+    page.get_by_role("button", name="I have kept them").click()
+    expect(page.get_by_text("10 left")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_label("Password", exact=True).fill(ada.password)
+    page.get_by_role("button", name="Log in").click()
+    expect(title).to_have_text("Your code")
+    assert not is_logged_in(page)
+    page.get_by_label("Code", exact=True).fill(app.at(int(time.time()) + 30))
+    page.get_by_role("button", name="Log in").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

@@ -47,6 +47,7 @@ def test_everything_in_a_session_and_every_cookie_has_its_kind():
         settings.SESSION_COOKIE_NAME,
         settings.CSRF_COOKIE_NAME,
         settings.DEVICE_COOKIE_NAME,
+        settings.HALF_LOGIN_COOKIE_NAME,
         messages.cookie_name,
     }
     for row in chain(table(PAGE, "in a session"), table(PAGE, "cookie"), table(PAGE, "where")):

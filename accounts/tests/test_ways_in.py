@@ -1,0 +1,119 @@
+"""Every way in, for every state an account can be in: one outcome, whichever way it is.
+
+A new way adds a function to WAYS, which takes a visitor as far as that way goes by itself.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.services import erasure
+from accounts.tests.test_second_factor import VERIFY, set_up
+from bottomline.outbox import services as outbox
+from conftest import Person, Visitor, log_in
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("still_clock")]
+
+# What may come of it.
+IN = "logged in"
+CODE = "asked for a code, and not logged in"
+BLOCKED = "told that the account is blocked, and until when"
+REFUSED = "refused, as for an account that does not exist"
+
+
+def by_password(visitor: Visitor, person: Person) -> Any:
+    return visitor.post("/login/", {"email": person.email, "password": person.password})
+
+
+WAYS: dict[str, Callable[[Visitor, Person], Any]] = {"password": by_password}
+
+
+def plain(person: Person) -> None:
+    pass
+
+
+def unconfirmed(person: Person) -> None:
+    User.objects.filter(email=person.email).update(email_confirmed_at=None)
+
+
+def blocked(person: Person) -> None:
+    until = timezone.now() + timedelta(days=1)
+    User.objects.filter(email=person.email).update(blocked_until=until)
+
+
+def closing(person: Person) -> None:
+    User.objects.filter(email=person.email).update(closed_at=timezone.now())
+
+
+def lapsed(person: Person) -> None:
+    User.objects.filter(email=person.email).update(closed_at=timezone.now() - timedelta(days=15))
+
+
+def erased(person: Person) -> None:
+    lapsed(person)
+    erasure.say_goodbyes()
+    outbox.sweep()
+    assert erasure.erase_all() == 1
+
+
+def with_factor(person: Person) -> None:
+    visitor = Visitor()
+    log_in(visitor, person)
+    set_up(visitor, person)
+
+
+def with_factor_and_blocked(person: Person) -> None:
+    with_factor(person)
+    blocked(person)
+
+
+def with_factor_and_closing(person: Person) -> None:
+    with_factor(person)
+    closing(person)
+
+
+def staff_with_factor(person: Person) -> None:
+    with_factor(person)
+    User.objects.filter(email=person.email).update(is_staff=True)
+
+
+STATES: dict[str, tuple[Callable[[Person], None], str]] = {
+    "a member": (plain, IN),
+    "unconfirmed": (unconfirmed, REFUSED),
+    "blocked": (blocked, BLOCKED),
+    "closing": (closing, IN),
+    "closed for good": (lapsed, REFUSED),
+    "erased": (erased, REFUSED),
+    "with a second factor": (with_factor, CODE),
+    "with a second factor, blocked": (with_factor_and_blocked, BLOCKED),
+    "with a second factor, closing": (with_factor_and_closing, CODE),
+    "staff with a second factor": (staff_with_factor, CODE),
+}
+
+
+def outcome(response: Any, visitor: Visitor) -> str:
+    """What came of it, as the visitor sees it."""
+    if visitor.get("/session/").status_code == 200:
+        return IN
+    if response.status_code == 302 and urlsplit(response["Location"]).path == VERIFY:
+        return CODE
+    return {422: REFUSED, 423: BLOCKED}[response.status_code]
+
+
+@pytest.mark.asvs("6.3.4")
+@pytest.mark.asvs("6.1.3")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("state", STATES)
+def test_every_way_in_ends_alike(alice: Person, way: str, state: str):
+    put, expected = STATES[state]
+    put(alice)
+    visitor = Visitor()
+    assert outcome(WAYS[way](visitor, alice), visitor) == expected
+    if expected == CODE:
+        # Nothing has happened to the account for half a login.
+        assert alice.user.is_closed == ("closing" in state)
