@@ -571,3 +571,35 @@ def test_the_pages_fit_the_content_security_policy(client: Visitor, alice: Perso
     assert '<svg class="qr"' in page
     assert "style" not in page.partition("<svg")[2].partition("</svg>")[0]
     assert settings.HALF_LOGIN_COOKIE_NAME == "__Host-half-login"
+
+
+# --- an intruder's ---
+
+
+def disown(mail: Any) -> None:
+    """“This wasn’t me”, by the link in that mail."""
+    found = re.search(r"(/account/not-me/[^/]+/)", str(mail.body))
+    assert found
+    assert Visitor().post(found[1]).status_code == 200
+
+
+def test_an_owner_ends_a_factor_they_did_not_set_up_by_the_mail_about_it(
+    client: Visitor, alice: Person, inbox: Inbox
+):
+    log_in(client, alice)
+    set_up(client, alice)  # somebody who knows Alice's password
+    [told] = [m for m in inbox.mails_to(alice.email) if m.subject.startswith("A second factor")]
+    disown(told)
+    assert alice.user.second_factor_at is None
+    assert not Totp.objects.exists()
+    assert not is_in(client)
+
+
+@pytest.mark.asvs("6.4.3")
+def test_no_other_mail_ends_a_factor(alice: Person, codes: list[str], inbox: Inbox):
+    with commits():
+        second_factor.prove(alice.user, codes[0].replace(" ", ""), caller=CALLER)
+    [told] = [m for m in inbox.mails_to(alice.email) if "recovery code" in m.subject]
+    disown(told)
+    assert alice.user.second_factor_at
+    assert Totp.objects.count() == 1
