@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -366,6 +367,47 @@ def prove_without_password(page: Page, door: Door) -> None:
     password_set_first(page, door)
     page.goto("/reauth/")
     expect(page.get_by_text("Your account has no password yet")).to_be_visible()
+
+
+@shows("second-factor-set-up")
+def second_factor_set_up(page: Page, door: Door) -> None:
+    enter(page, door.member())
+    page.goto("/account/security/factor/")
+    page.get_by_role("button", name="Set it up").click()
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
+
+
+@shows("second-factor-codes")
+def second_factor_codes(page: Page, door: Door) -> None:
+    second_factor_set_up(page, door)
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("The six digits").fill(app.now())
+    page.get_by_role("button", name="Turn it on").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+
+
+@shows("second-factor")
+def second_factor_own(page: Page, door: Door) -> None:
+    second_factor_codes(page, door)
+    page.get_by_role("link", name="Second factor").click()
+    expect(page.get_by_text("10 left")).to_be_visible()
+
+
+@shows("login-verify-errors")
+def verify_errors(page: Page, door: Door) -> None:
+    ada = door.member()
+    enter(page, ada)
+    page.goto("/account/security/factor/")
+    page.get_by_role("button", name="Set it up").click()
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("The six digits").fill(app.now())
+    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_label("Password", exact=True).fill(ada.password)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_focused()
 
 
 @shows("password-set-first")
