@@ -3,9 +3,10 @@
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from threading import Barrier, Thread
 from typing import Any, ClassVar
 
 import pytest
@@ -37,6 +38,8 @@ DOORS = {
     r"/password/forgot/": "forgot",
     r"/confirmation/resend/": "resend",
     r"/invite/[\w-]{43}/": "signup",
+    r"/login/link/": "login-mail",
+    r"/invite/[\w-]{43}/mail/": "login-mail",
     r"/login/": "login",  # after a few tries
 }
 
@@ -182,6 +185,24 @@ def solve(challenge: dict[str, Any]) -> str:
 def commits() -> Any:
     """A block at whose end the transaction commits, so what waits for that happens."""
     return TestCase.captureOnCommitCallbacks(execute=True)
+
+
+def at_once(acts: Sequence[Callable[[], object]]) -> None:
+    """Do all of these at the same moment, each in a thread; for tests with `transaction=True`."""
+    barrier = Barrier(len(acts))
+
+    def do(act: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            act()
+        finally:
+            connection.close()
+
+    threads = [Thread(target=do, args=[act]) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def join(inbox: Inbox, email: str, username: str, *, staff: bool = False) -> Person:

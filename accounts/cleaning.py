@@ -1,9 +1,10 @@
-from accounts.models import EmailChange, FormerUsername, Token, Totp, TrustedBrowser
+from accounts.models import EmailChange, FormerUsername, MailedLogin, Token, Totp, TrustedBrowser
 from accounts.services import erasure, export, history, members
 from bottomline.cleaning import register, register_rows
 from bottomline.sessions import index
 
 register_rows("expired tokens", Token.objects.over)
+register_rows("logins by mail", MailedLogin.objects.over)
 register_rows("addresses moved away from", EmailChange.objects.over)
 register_rows("usernames held long enough", FormerUsername.objects.over)
 register_rows("second factors nobody set up", Totp.objects.over)

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
+from accounts.models.mailed_login import GOOD_FOR
 from accounts.services import devices, half_login
 
 
@@ -47,3 +48,22 @@ def forget_member(response: HttpResponse) -> None:
     Not "cookies": it would take those of every site under the same domain.
     """
     response["Clear-Site-Data"] = '"cache", "storage"'
+
+
+def keep_mailed_login(response: HttpResponse, browser: str) -> None:
+    """Know the browser that asked for a login by mail, for as long as that is good.
+
+    Lax, so that it comes along from the mail to the page of the link.
+    """
+    response.set_cookie(
+        settings.MAILED_LOGIN_COOKIE_NAME,
+        browser,
+        max_age=GOOD_FOR,
+        secure=settings.IS_HTTPS,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def forget_mailed_login(response: HttpResponse) -> None:
+    response.delete_cookie(settings.MAILED_LOGIN_COOKIE_NAME, samesite="Lax")

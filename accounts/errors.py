@@ -26,6 +26,23 @@ class BadCredentials(Refusal):
     )
 
 
+class BadCode(Refusal):
+    """Wrong, used, too late, too often tried, or not asked for here: one answer for all of them."""
+
+    reason = "bad_code"
+    message = (
+        "That is not the code of a mail you asked for in this browser, or it is too old, or was "
+        "tried too often. Check its eight digits, or ask for a new mail."
+    )
+
+
+class OtherBrowser(Refusal):
+    """A link that is good, but not in this browser: another has asked for it."""
+
+    reason = "other_browser"
+    message = "This link works in the browser you asked in."
+
+
 class WorkMissing(CaptchaMissing):
     """A try to log in that costs work by now came without; its password was not looked at."""
 

@@ -7,6 +7,7 @@ from django.utils.timesince import TIME_STRINGS
 
 from accounts.models.email_change import CONFIRM_WITHIN, UNDO_WITHIN
 from accounts.models.export import DOWNLOAD_WITHIN, ONE_EVERY
+from accounts.models.mailed_login import GOOD_FOR
 from accounts.models.second_factor import SET_UP_WITHIN, TRUSTED_FOR
 from accounts.models.token import LIFETIMES as LINKS
 from accounts.models.user import COME_BACK_WITHIN
@@ -21,6 +22,7 @@ LIFETIMES = {
     "email_undo": UNDO_WITHIN,
     "export": DOWNLOAD_WITHIN,
     "export_again": ONE_EVERY,
+    "mailed_login": GOOD_FOR,
     "proof": FRESH_FOR,
     "second_factor": SET_UP_WITHIN,
     "staff_idle": settings.SESSION_STAFF_IDLE,

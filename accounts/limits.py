@@ -30,6 +30,28 @@ UNLOCK_MAIL_BY_ACCOUNT = Limit("login:unlock-mail", 1, DAY)
 # Browsers one such link lets in: the one of the mail program may not be the one that is meant.
 UNLOCK_BY_LINK = Limit("login:unlock-link", 5, DAY)
 
+# Beside those for passwords, so that neither way in is closed by those who try the other. Counted
+# by the account from browsers that are strange to it, and by the browser from one that is not.
+LOGIN_MAIL_BY_ACCOUNT = (
+    Limit("login-mail:account", 3, QUARTER),
+    Limit("login-mail:account:hour", 5, HOUR),
+)
+LOGIN_MAIL_BY_DEVICE = (
+    Limit("login-mail:device", 3, QUARTER),
+    Limit("login-mail:device:hour", 5, HOUR),
+)
+LOGIN_MAIL_BY_NETWORK = Limit("login-mail:network", 10, HOUR)
+LOGIN_MAIL_WITHOUT_WORK = Limit("login-mail:without-work", 3, QUARTER)
+# Each code has five guesses of its own; these outlive codes, and the browsers they are typed in.
+CODE_BY_ACCOUNT = (
+    Limit("login-code:account", 10, HOUR),
+    Limit("login-code:account:day", 50, DAY),
+)
+CODE_BY_DEVICE = (
+    Limit("login-code:device", 10, HOUR),
+    Limit("login-code:device:day", 50, DAY),
+)
+
 # Somebody who sits at a member's open session and does not know the password.
 PROOF_BY_SESSION = Limit("proof:session", 5, DAY)
 

@@ -46,6 +46,9 @@ SENTENCES = {
     "login.refused:bad_credentials": Sentence(
         "A login with a wrong password.", LOGINS, is_failure=True
     ),
+    "login.refused:bad_code": Sentence(
+        "A login with a wrong code, where one was mailed to you.", LOGINS, is_failure=True
+    ),
     "login.refused:unconfirmed": Sentence(
         "A login before your address was confirmed.", LOGINS, is_failure=True
     ),
@@ -62,6 +65,7 @@ SENTENCES = {
         "Logins in new browsers were paused: there were too many tries.", LOGINS, is_failure=True
     ),
     "login.unlocked": Sentence("A new browser was let in by a link in your mail.", LOGINS),
+    "login_mail.requested": Sentence("Somebody asked for a mail to log in with."),
     "logout.done": Sentence("Logged out.", LOGINS),
     "reauth.done": Sentence("Typed the password before a change.", LOGINS),
     "reauth.refused": Sentence("A wrong password before a change.", LOGINS, is_failure=True),
@@ -120,6 +124,8 @@ SENTENCES = {
     "mail.sent": Sentence("We sent you a mail."),
     "mail.sent:confirm_email": Sentence("We mailed you the link to confirm your address."),
     "mail.sent:reset_password": Sentence("We mailed you a link to choose a new password."),
+    "mail.sent:mailed_login": Sentence("We mailed you a link and a code to log in with."),
+    "mail.sent:join_by_mail": Sentence("We mailed you a link and a code to sign up with."),
     "mail.sent:login_paused": Sentence("We told you by mail that somebody keeps trying to log in."),
     "mail.sent:password_changed": Sentence("We told you by mail that the password was changed."),
     "mail.sent:confirm_new_email": Sentence("We mailed a link to the new email address."),

@@ -231,6 +231,9 @@ DEVICE_COOKIE_NAME = f"{COOKIE_PREFIX}device"
 
 # Between the first factor and the second.
 HALF_LOGIN_COOKIE_NAME = f"{COOKIE_PREFIX}half-login"
+# Which login by mail a browser has asked for, and by which way somebody logged in in it last.
+MAILED_LOGIN_COOKIE_NAME = f"{COOKIE_PREFIX}login"
+WAY_IN_COOKIE_NAME = f"{COOKIE_PREFIX}way"
 
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrf"
 CSRF_COOKIE_SECURE = IS_HTTPS

@@ -36,6 +36,11 @@ class SignUpForm(CaptchaForm):
     )
 
 
+class JoinForm(forms.Form):
+    username = UsernameField()
+    time_zone = GuessedTimeZone()
+
+
 class CodeForm(forms.Form):
     """An invite code, or the whole link it was in, however it was pasted."""
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import models
@@ -92,9 +93,13 @@ class InviteQuerySet(models.QuerySet["Invite"]):
         has no row locks; there our transactions take the write lock when they begin.
         """
         public_id = tokens.find(PURPOSE, token)
-        if public_id is None or not self.select_for_update().filter(public_id=public_id).first():
+        return self.lock_named(public_id) if public_id else None
+
+    def lock_named(self, public_id: UUID) -> "Invite | None":
+        """The same, by the name in its row, of one that was opened before."""
+        if not self.select_for_update().filter(public_id=public_id).first():
             return None
-        return self.find(token)
+        return self.redeemable().select_related("issuer").filter(public_id=public_id).first()
 
 
 class Invite(models.Model):

@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import get_language_from_request
 
 from accounts.addresses import InvalidUsername
+from accounts.cookies import forget_mailed_login
 from accounts.decorators import (
     anonymous_only,
     credentials,
@@ -15,17 +16,22 @@ from accounts.decorators import (
     page,
     post_only,
 )
-from accounts.errors import UsernameTaken, WeakPassword
+from accounts.errors import AddressTaken, TokenUnusable, UsernameTaken, WeakPassword
 from accounts.events import log_only
+from accounts.forms import AskForMailForm
 from accounts.lifetimes import in_words
+from accounts.redirects import next_url
 from accounts.requests import MemberRequest
-from accounts.services import usernames
+from accounts.services import mailed_login, usernames
+from accounts.views.finish import finish
+from accounts.views.mailed_login import kept_by, on_its_way
 from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
 from bottomline.forms import posted
+from bottomline.sessions.request import Request
 from invites import quota, services, signup
 from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent, WrongAddress
-from invites.forms import CodeForm, DeclineForm, MemberInviteForm, SignUpForm
+from invites.forms import CodeForm, DeclineForm, JoinForm, MemberInviteForm, SignUpForm
 from invites.models import LIFETIME, Freeze, Invite
 
 PER_PAGE = 20
@@ -62,6 +68,54 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     except WeakPassword as refusal:
         form.add_error("password", refusal.message)
     return render_form(request, "invites/welcome.html", {"form": form, "invite": invite})
+
+
+@form_page
+@anonymous_only
+@link_page
+def by_mail(request: HttpRequest, token: str) -> HttpResponse:
+    """Signing up without a password: the mailbox is proved first, the name is chosen then."""
+    caller = caller_of(request)
+    form = AskForMailForm(posted(request), caller=caller)
+    try:
+        invite = services.open_link(token, caller=caller)
+        if form.is_valid():
+            kept = signup.ask_by_mail(token, form.cleaned_data["email"], caller=caller)
+            return on_its_way(request, kept)
+    except InviteUnusable:
+        return render(request, "invites/unusable.html", status=410)
+    except WrongAddress as refusal:
+        form.add_error("email", refusal.message)
+    return render_form(request, "invites/by_mail.html", {"form": form, "invite": invite})
+
+
+@form_page
+@anonymous_only
+def join(request: Request) -> HttpResponse:
+    """Where somebody who has proved their mailbox chooses a name, and is a member then."""
+    caller, browser = caller_of(request), kept_by(request)
+    asked = mailed_login.find_newcomer(browser)
+    if asked is None:
+        return render(request, "accounts/mailed_login/unusable.html", status=410)
+    form = JoinForm(posted(request))
+    try:
+        if form.is_valid():
+            language = get_language_from_request(request)
+            user = signup.join(browser, **form.cleaned_data, language=language, caller=caller)
+            response = finish(
+                request, user, method="link", caller=caller, next_url=next_url(request)
+            )
+            forget_mailed_login(response)
+            return response
+    except TokenUnusable:
+        return render(request, "accounts/mailed_login/unusable.html", status=410)
+    except (InviteUnusable, WrongAddress):
+        return render(request, "invites/unusable.html", status=410)
+    except (UsernameTaken, AddressTaken) as refusal:
+        form.add_error("username" if refusal.reason == "username_taken" else None, refusal.message)
+    status = 422 if form.is_bound else 200
+    context = {"form": form, "email": asked.sent_to}
+    return render(request, "invites/join.html", context, status=status)
 
 
 @form_page

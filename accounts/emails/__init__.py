@@ -12,6 +12,7 @@ from accounts.emails.email_change import (
 )
 from accounts.emails.email_confirmation import confirm_again, confirm_email
 from accounts.emails.export import export_ready
+from accounts.emails.mailed_login import mailed_login
 from accounts.emails.notices import (
     already_member,
     new_login,
@@ -41,6 +42,7 @@ __all__ = [
     "export_ready",
     "login_paused",
     "mail_to",
+    "mailed_login",
     "new_login",
     "new_recovery_codes",
     "nobody",

@@ -30,8 +30,14 @@ def confirm_again(user_id: UUID) -> None:
 @register("confirm_again")
 def compose_confirm_again(message: OutboxMessage) -> Mail | None:
     user = User.objects.reachable().filter(pk=message.subject, email_confirmed_at=None).first()
-    if user is None:
-        return None
+    return confirm_instead(user, message) if user else None
+
+
+def confirm_instead(user: User, message: OutboxMessage) -> Mail | None:
+    """The mail for whoever asked for another, but has not yet confirmed that the address is theirs.
+
+    They may only have missed this one, and the other would prove no more.
+    """
     token = token_named_after(message, user, Purpose.EMAIL_CONFIRMATION)
     return _confirmation(token) if token else None
 

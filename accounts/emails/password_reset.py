@@ -4,7 +4,7 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts.emails.composing import mail_to, token_named_after
-from accounts.emails.email_confirmation import compose_confirm_again
+from accounts.emails.email_confirmation import confirm_instead
 from accounts.models import Purpose, Token, User
 from bottomline.outbox.mails import Mail, register
 from bottomline.outbox.models import OutboxMessage
@@ -22,8 +22,7 @@ def _compose_reset_password(message: OutboxMessage) -> Mail | None:
     if user is None:
         return None
     if not user.is_confirmed:
-        # Whoever waits for this may only have missed the other mail; a reset proves no more.
-        return compose_confirm_again(message)
+        return confirm_instead(user, message)
     token = token_named_after(message, user, Purpose.PASSWORD_RESET)
     if token is None:
         return None

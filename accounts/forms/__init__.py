@@ -3,6 +3,7 @@ from accounts.forms.email_change import EmailChangeForm
 from accounts.forms.email_confirmation import ResendForm
 from accounts.forms.fields import EmailField, PasswordField, UsernameField
 from accounts.forms.login import LoginForm
+from accounts.forms.mailed_login import AskForMailForm, LoginCodeForm, RememberForm
 from accounts.forms.password_change import ChangePasswordForm
 from accounts.forms.password_reset import ForgotForm, NewPasswordForm
 from accounts.forms.profile import GuessedTimeZone, PictureForm, ProfileForm
@@ -12,6 +13,7 @@ from accounts.forms.usernames import UsernameForm
 
 __all__ = [
     "AppCodeForm",
+    "AskForMailForm",
     "ChangePasswordForm",
     "CloseForm",
     "EmailChangeForm",
@@ -19,12 +21,14 @@ __all__ = [
     "FactorForm",
     "ForgotForm",
     "GuessedTimeZone",
+    "LoginCodeForm",
     "LoginForm",
     "NewPasswordForm",
     "PasswordField",
     "PictureForm",
     "ProfileForm",
     "ReauthForm",
+    "RememberForm",
     "ResendForm",
     "UsernameField",
     "UsernameForm",

@@ -62,10 +62,15 @@ def confirm(token: str, *, caller: Caller) -> User:
         row.consume()
         assert user  # or the token would have gone with them
         if not user.is_confirmed:
-            user.email_confirmed_at = timezone.now()
-            user.save(update_fields=["email_confirmed_at"])
-            confirmed.send(sender=User, user=user)
+            note(user)
         if not user.has_usable_password():
             emails.reset_password(user.pk)
         record("email_confirmation.done", caller=caller, user=user)
     return user
+
+
+def note(user: User) -> None:
+    """Note that the mailbox has proved to be theirs; in the transaction in which it has."""
+    user.email_confirmed_at = timezone.now()
+    user.save(update_fields=["email_confirmed_at"])
+    confirmed.send(sender=User, user=user)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import emails
 from accounts.events import SYSTEM, record
-from accounts.models import EmailChange, Event, User
+from accounts.models import EmailChange, Event, MailedLogin, User
 from accounts.services import export, history, second_factor, sessions
 from accounts.signals import erasing
 from bottomline.afterwards import after_commit
@@ -89,6 +89,7 @@ def erase(user_id: UUID) -> bool:
             after_commit(store.remove, user.picture)
         for kept in (user.tokens, user.exports, user.email_changes, user.former_usernames):
             kept.all().delete()
+        MailedLogin.objects.filter(sent_to=user.email).delete()
         # Of others who have asked to move to this address, which they were never given.
         EmailChange.objects.filter(new_email=user.email).delete()
         second_factor.forget(user)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.errors import BadBlock, WeakPassword
 from accounts.events import SYSTEM, record
-from accounts.models import EmailChange, User
+from accounts.models import EmailChange, MailedLogin, User
 from accounts.models.token import ONLY_CLOSE_DOORS
 from accounts.models.user import BLOCK_REASON_LENGTH
 from accounts.services import sessions
@@ -58,6 +58,7 @@ def set_password(user: User, password_hash: str) -> None:
 def end_links(user: User) -> None:
     """End every mailed link that opens something, so also a change of address nobody confirmed."""
     EmailChange.objects.open().filter(user=user).update(ended_at=timezone.now())
+    MailedLogin.objects.filter(sent_to=user.email).delete()
     user.tokens.filter(used_at=None).exclude(purpose__in=ONLY_CLOSE_DOORS).delete()
 
 

@@ -17,7 +17,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.events import SYSTEM, record
-from accounts.models import EmailChange, Event, Export, FormerUsername, Purpose, Token, User
+from accounts.models import (
+    EmailChange,
+    Event,
+    Export,
+    FormerUsername,
+    MailedLogin,
+    Purpose,
+    Token,
+    User,
+)
 from accounts.services import export, history
 from bottomline import cleaning
 from bottomline.caller import Caller
@@ -82,6 +91,12 @@ def expired_tokens(user: User) -> Callable[[], int]:
         for _ in some():
             Token.objects.issue(user, Purpose.DISOWN)
     return Token.objects.filter(purpose=Purpose.DISOWN, expires_at__lt=timezone.now()).count
+
+
+def mailed_logins(user: User) -> Callable[[], int]:
+    for n in some():
+        MailedLogin.objects.create(sent_to=f"n{n}@example.org", expires_at=timezone.now())
+    return MailedLogin.objects.count
 
 
 def moves(user: User) -> Callable[[], int]:
@@ -160,6 +175,7 @@ OVER = {
     "finished mail": finished_mail,
     "expired invites": expired_invites,
     "expired tokens": expired_tokens,
+    "logins by mail": mailed_logins,
     "addresses moved away from": moves,
     "usernames held long enough": former_usernames,
     "accounts nobody confirmed": unconfirmed,

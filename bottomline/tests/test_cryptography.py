@@ -9,7 +9,7 @@ from pkgutil import resolve_name
 import pytest
 from django.conf import settings
 
-from accounts.models import Purpose, email_change
+from accounts.models import Purpose, email_change, mailed_login
 from accounts.services import devices, history
 from bottomline.captcha import challenges
 from bottomline.tests.documents import column, in_words, table
@@ -85,6 +85,8 @@ def test_every_purpose_of_a_link_and_of_a_signer_is_in_the_table():
         *Purpose.values,
         email_change.CONFIRM,
         email_change.UNDO,
+        mailed_login.BROWSER,
+        mailed_login.LINK,
         invites.PURPOSE,
         invites.DECLINE,
     }
@@ -105,6 +107,7 @@ def test_how_long_a_key_is_believed_is_what_the_code_says():
     assert said["captcha"] == in_words(challenges.LIFE)
     assert said["device-cookie"] == in_words(devices.COOKIE_AGE)
     assert said["event-chain"] == in_words(history.KEPT)
+    assert said["login-code"] == in_words(mailed_login.GOOD_FOR)
     assert said["session-cookie"] == in_words(settings.SESSION_REMEMBERED_LIFETIME)
     assert timedelta(days=14) == settings.SESSION_REMEMBERED_LIFETIME
 

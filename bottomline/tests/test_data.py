@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
-from accounts.models import Purpose, User, email_change
+from accounts.models import Purpose, User, email_change, mailed_login
 from accounts.sentences import SENTENCES
 from accounts.services import history
 from bottomline.cleaning import cleanings
@@ -48,6 +48,7 @@ def test_everything_in_a_session_and_every_cookie_has_its_kind():
         settings.CSRF_COOKIE_NAME,
         settings.DEVICE_COOKIE_NAME,
         settings.HALF_LOGIN_COOKIE_NAME,
+        settings.MAILED_LOGIN_COOKIE_NAME,
         messages.cookie_name,
     }
     for row in chain(table(PAGE, "in a session"), table(PAGE, "cookie"), table(PAGE, "where")):
@@ -115,11 +116,12 @@ def events(*calls: str) -> Iterator[str]:
 
 def names_of(given: str, module: str) -> list[str]:
     """What an expression for an event's name may be. A new way to say it has to be added here."""
-    purposes = (*Purpose.values, email_change.CONFIRM, email_change.UNDO)
+    purposes = (*Purpose.values, email_change.CONFIRM, email_change.UNDO, mailed_login.LINK)
     other = {
         "event": [],  # handed on: its own callers are looked at
         "PRUNED": [history.PRUNED],
         "f'{purpose}.refused'": [f"{purpose}.refused" for purpose in purposes],
+        "f'{LINK}.refused'": [f"{mailed_login.LINK}.refused"],
         "f'mail.{outcome}'": ["mail.sent", "mail.postponed", "mail.dead"],
     }
     return other[given] if given in other else [ast.literal_eval(given)]

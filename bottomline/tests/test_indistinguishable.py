@@ -90,6 +90,15 @@ def forgot(visitor: Visitor, email: str) -> Any:
     return visitor.post("/password/forgot/", {"email": email}, follow=True)
 
 
+def by_mail(visitor: Visitor, email: str) -> Any:
+    return visitor.post("/login/link/", {"email": email}, follow=True)
+
+
+def wrong_code(visitor: Visitor, email: str) -> Any:
+    visitor.post("/login/link/", {"email": email})
+    return visitor.post("/login/code/", {"code": "0000 0000"}, follow=True)
+
+
 def resend(visitor: Visitor, email: str) -> Any:
     return visitor.post("/confirmation/resend/", {"email": email}, follow=True)
 
@@ -167,7 +176,7 @@ def plain(response: Any, email: str) -> tuple[Any, ...]:
     return response.status_code, headers, cookies, body, response.redirect_chain
 
 
-@pytest.mark.parametrize("ask", [log_in, forgot, resend])
+@pytest.mark.parametrize("ask", [log_in, forgot, by_mail, resend])
 def test_a_door_takes_as_long_for_every_kind_of_address(kinds: dict[str, str], ask: Ask):
     assert told_apart(samples(ask, kinds)) == {}
 
@@ -176,7 +185,7 @@ def test_signing_up_takes_as_long_for_every_kind_of_address(kinds: dict[str, str
     assert told_apart(samples(sign_up_by(), kinds)) == {}
 
 
-@pytest.mark.parametrize("ask", [log_in, log_in_without_work, forgot, resend])
+@pytest.mark.parametrize("ask", [log_in, log_in_without_work, forgot, by_mail, wrong_code, resend])
 @pytest.mark.parametrize("times", [1, 4, 12])
 def test_a_door_answers_every_kind_of_address_alike(kinds: dict[str, str], ask: Ask, times: int):
     """The first time, when the browser has to work, and when the limits are used up."""

@@ -48,6 +48,7 @@ TOKEN = tokens.make("confirm_email", NO_ROW)
 INVITE = tokens.make("invite", NO_ROW)
 NEW_EMAIL = tokens.make("email_change", NO_ROW)
 UNDO = tokens.make("email_undo", NO_ROW)
+LOGIN = tokens.make("login_link", NO_ROW)
 UNLOCK = tokens.make("login_unlock", NO_ROW)
 RESET = tokens.make("password_reset", NO_ROW)
 DISOWN = tokens.make("disown", NO_ROW)
@@ -58,6 +59,8 @@ PUBLIC = {
     "/session/": "GET, HEAD",
     f"/invite/{INVITE}/": "GET, HEAD, POST",
     f"/invite/{INVITE}/decline/": "GET, HEAD, POST",
+    f"/invite/{INVITE}/mail/": "GET, HEAD, POST",
+    "/signup/join/": "GET, HEAD, POST",
     "/invite/": "GET, HEAD",
     "/signup/": "GET, HEAD, POST",
     "/signup/username/": "GET, HEAD",
@@ -66,6 +69,9 @@ PUBLIC = {
     "/confirmation/resend/sent/": "GET, HEAD",
     "/login/": "GET, HEAD, POST",
     "/login/verify/": "GET, HEAD, POST",
+    "/login/link/": "GET, HEAD, POST",
+    f"/login/link/{LOGIN}/": "GET, HEAD, POST",
+    "/login/code/": "GET, HEAD, POST",
     f"/login/unlock/{UNLOCK}/": "GET, HEAD, POST",
     "/logout/": "POST",
     "/password/forgot/": "GET, HEAD, POST",
