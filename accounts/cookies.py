@@ -3,9 +3,11 @@
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from accounts import ways_in
 from accounts.models import User
 from accounts.models.mailed_login import GOOD_FOR
 from accounts.services import devices, half_login
+from accounts.ways_in import Way
 
 
 def remember_device(request: HttpRequest, response: HttpResponse, user: User) -> str:
@@ -48,6 +50,29 @@ def forget_member(response: HttpResponse) -> None:
     Not "cookies": it would take those of every site under the same domain.
     """
     response["Clear-Site-Data"] = '"cache", "storage"'
+
+
+def remember_way(response: HttpResponse, method: str) -> None:
+    """Keep by which way somebody got in here last, for the login page to lead with.
+
+    It names a way and nobody, whoever looks: so it needs no signature, and says nothing of any
+    account.
+    """
+    way = ways_in.find_by_method(method)
+    if way:
+        response.set_cookie(
+            settings.WAY_IN_COOKIE_NAME,
+            way.name,
+            max_age=devices.COOKIE_AGE,
+            secure=settings.IS_HTTPS,
+            httponly=True,
+            samesite="Lax",
+        )
+
+
+def way_used(request: HttpRequest) -> Way | None:
+    """By which way somebody got in here last, if there is still such a way."""
+    return ways_in.find(request.COOKIES.get(settings.WAY_IN_COOKIE_NAME, ""))
 
 
 def keep_mailed_login(response: HttpResponse, browser: str) -> None:

@@ -137,6 +137,16 @@ class WrongName(Refusal):
     message = "That is not your username, so nothing was deleted. Type it as it stands above."
 
 
+class LastWayIn(Refusal):
+    """Without it the member could not log in any more."""
+
+    reason = "last_way_in"
+    message = (
+        "That is your only way in, so nothing was changed: you would be locked out. Add another "
+        "first, such as a password."
+    )
+
+
 class LastOwner(Refusal):
     """Without an owner nobody could look after the site any more."""
 

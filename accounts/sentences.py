@@ -16,7 +16,11 @@ class Sentence:
 
 
 # How somebody proved who they are, as it follows on "Logged in".
-FIRST = {"password": "with the password"}
+FIRST = {
+    "password": "with the password",
+    "link": "by a link in your mail",
+    "code": "with a code from your mail",
+}
 SECOND = {
     "": "",
     "totp": " and a code from the app",

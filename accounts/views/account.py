@@ -7,12 +7,16 @@ from accounts.decorators import page
 from accounts.requests import MemberRequest
 from accounts.services import email_change
 from accounts.services.login import LAST_LOGIN
+from accounts.services.security import overview
 
 
 @page
 def security(request: MemberRequest) -> HttpResponse:
     """Where everything that keeps the account safe is found."""
-    context = {"change": email_change.find_pending(request.user)}
+    context = {
+        "change": email_change.find_pending(request.user),
+        "overview": overview(request.user),
+    }
     return render(request, "accounts/security.html", context)
 
 

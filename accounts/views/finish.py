@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from accounts.cookies import remember_device, remember_half_login
+from accounts.cookies import remember_device, remember_half_login, remember_way
 from accounts.errors import AccountBlocked, SecondFactorNeeded
 from accounts.models import User
 from accounts.services import devices, login, second_factor
@@ -44,6 +44,7 @@ def finish(
     if had_left:
         messages.success(request, "Welcome back. Your account stays.")
     response = redirect(next_url)
+    remember_way(response, method)
     device_cookie = caller.device_cookie
     if not devices.is_known(device_cookie, user):
         device_cookie = remember_device(request, response, user)

@@ -4,7 +4,8 @@ from django.contrib import auth, messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from accounts.cookies import forget_member
+from accounts import ways_in
+from accounts.cookies import forget_member, way_used
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
 from accounts.errors import BadCredentials, WorkMissing
 from accounts.events import record
@@ -12,6 +13,7 @@ from accounts.forms import LoginForm
 from accounts.redirects import next_url, requested_next
 from accounts.services import login
 from accounts.views.finish import finish
+from accounts.ways_in import Way
 from bottomline.caller import caller_of
 from bottomline.captcha.forms import render_form
 from bottomline.errors import DATABASE_AWAY
@@ -46,8 +48,14 @@ def log_in(request: Request) -> HttpResponse:
             form.refuse(refusal)
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
-    context = {"form": form, "next": requested_next(request)}
+    context = {"form": form, "next": requested_next(request), "lead": _lead(request)}
     return render_form(request, "accounts/login/login.html", context)
+
+
+def _lead(request: Request) -> Way | None:
+    """The way to lead with, where that is another than the form that is here anyway."""
+    way = way_used(request)
+    return None if way == ways_in.PASSWORD else way
 
 
 @post_only

@@ -49,6 +49,7 @@ def test_everything_in_a_session_and_every_cookie_has_its_kind():
         settings.DEVICE_COOKIE_NAME,
         settings.HALF_LOGIN_COOKIE_NAME,
         settings.MAILED_LOGIN_COOKIE_NAME,
+        settings.WAY_IN_COOKIE_NAME,
         messages.cookie_name,
     }
     for row in chain(table(PAGE, "in a session"), table(PAGE, "cookie"), table(PAGE, "where")):

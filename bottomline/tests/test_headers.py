@@ -315,6 +315,8 @@ def test_while_redis_is_away_the_answer_has_them(house: House):
 COOKIES = {
     "__Host-session": "HttpOnly; Path=/; SameSite=Strict; Secure",
     "__Host-device": "HttpOnly; Path=/; SameSite=Lax; Secure",
+    "__Host-login": "HttpOnly; Path=/; SameSite=Lax; Secure",
+    "__Host-way": "HttpOnly; Path=/; SameSite=Lax; Secure",
     "__Host-csrf": "HttpOnly; Path=/; SameSite=Lax; Secure",
     "__Host-messages": "HttpOnly; Path=/; SameSite=Strict; Secure",
 }
@@ -329,6 +331,7 @@ def test_every_cookie_is_bound_to_this_host_and_closed_to_scripts(house: House):
     login = {"email": house.ada.email, "password": house.ada.password}
     pages = [
         visitor.get("/login/"),
+        visitor.post("/login/link/", {"email": house.ada.email}),
         visitor.log_in(**login),
         visitor.log_in(**login, remember="on"),
         visitor.post("/account/profile/", {"name": "Ada", "bio": ""}),
