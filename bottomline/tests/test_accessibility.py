@@ -291,6 +291,49 @@ def unlock_done(page: Page, door: Door) -> None:
     expect(page.get_by_role("status")).to_contain_text("You can log in here now")
 
 
+@shows("login-link-open")
+def login_link(page: Page, door: Door) -> None:
+    ada = door.member()
+    page.goto("/login/link/")
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_role("button", name="Send the mail").click()
+    page.goto(link_in(door.mail_to(ada, "type this code")))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in here?")
+
+
+@shows("login-link-elsewhere")
+def login_link_elsewhere(page: Page, door: Door) -> None:
+    login_link(page, door)
+    page.context.clear_cookies()
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You asked in another browser")
+
+
+@shows("login-code-errors")
+def login_code_errors(page: Page, door: Door) -> None:
+    page.goto("/login/code/")
+    page.get_by_label("Code").fill("1234")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+
+
+@shows("invite-by-mail")
+def invite_by_mail(page: Page, door: Door) -> None:
+    page.goto(door.invite)
+    page.get_by_role("link", name="Sign up by mail").click()
+
+
+@shows("join")
+def join(page: Page, door: Door) -> None:
+    eve = door.stranger()
+    invite_by_mail(page, door)
+    page.get_by_label("Email address").fill(eve.email)
+    page.get_by_role("button", name="Send the mail").click()
+    page.goto(link_in(door.mail_to(eve)))
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Choose your name")
+
+
 @shows("503")
 def away(page: Page, door: Door) -> None:
     page.goto("/login/")
@@ -369,7 +412,7 @@ def prove_errors(page: Page, door: Door) -> None:
 def prove_without_password(page: Page, door: Door) -> None:
     password_set_first(page, door)
     page.goto("/reauth/")
-    expect(page.get_by_text("Your account has no password yet")).to_be_visible()
+    expect(page.get_by_text("Your account has no password that you could type")).to_be_visible()
 
 
 @shows("second-factor-set-up")

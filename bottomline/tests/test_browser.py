@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import string
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from bottomline.tests.chromium import (
     link_in,
     log_in,
 )
-from bottomline.tests.servers import wait_until
+from bottomline.tests.servers import text_of, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -809,6 +810,48 @@ def test_a_forgotten_password_is_replaced_and_then_changed(
     page.get_by_role("button", name="Change the password").click()
     expect(title).to_have_text("Security")
     expect(page.get_by_role("status")).to_contain_text("Your password is changed.")
+    assert is_logged_in(page)
+
+
+def codes_to(door: Door, email: str) -> list[str]:
+    texts = [text_of(mail) for mail in door.stack.mail.mails_to(email)]
+    return [code for text in texts for code in re.findall(r"^\d{4} \d{4}\b", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_member_logs_in_by_mail_from_a_webmail_and_by_its_code(
+    browse: Browse, door: Door, script: bool
+):
+    ada, page = door.member(), browse(java_script_enabled=script, viewport=PHONE)
+    title = page.get_by_role("heading", level=1)
+    page.goto("/login/")
+    page.get_by_role("link", name="Log in by mail").click()
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_role("button", name="Send the mail").click()
+    expect(title).to_have_text("Check your email")
+
+    # Another browser first, such as the mail program's own; then a webmail in this one.
+    mail = door.stack.mail.wait_for(ada.email, 2)
+    elsewhere = browse(java_script_enabled=script)
+    elsewhere.goto(door.neighbour.shows(html_of(mail)))
+    elsewhere.get_by_role("link", name="Log in", exact=True).click()
+    expect(elsewhere.get_by_role("heading", level=1)).to_have_text("You asked in another browser")
+    page.goto(door.neighbour.shows(html_of(mail)))
+    page.get_by_role("link", name="Log in", exact=True).click()
+    expect(title).to_have_text("Log in here?")
+    assert not is_logged_in(page)
+    page.get_by_role("button", name="Log in").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
+    page.get_by_role("button", name="Log out").click()
+
+    # The login page leads with it now; and the code will do as well.
+    page.get_by_role("link", name="Log in by mail", exact=True).click()
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_role("button", name="Send the mail").click()
+    codes = wait_until(lambda: codes_to(door, ada.email)[1:], what="the second code")
+    page.get_by_label("Code").fill(codes[0])
+    page.get_by_role("button", name="Go on").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
     assert is_logged_in(page)
 
 
