@@ -30,9 +30,10 @@ class Overview:
 
 
 def overview(user: User) -> Overview:
-    """Every way in, and what to look at; two queries and, for the sessions, two round trips."""
+    """Every way in, and what to look at; three queries and, for the sessions, two round trips."""
     ways = ways_in.list_own(user)
-    return Overview(ways, [_spare_way(ways), _failures(user), _sessions(user)])
+    checks = [_spare_way(ways), _second_factor(user), _failures(user), _sessions(user)]
+    return Overview(ways, checks)
 
 
 def _spare_way(ways: list[OwnWay]) -> Check:
@@ -40,6 +41,13 @@ def _spare_way(ways: list[OwnWay]) -> Check:
         text = "You have one way in only. With a second you are not locked out when it fails."
         return Check(False, text, "/password/change/", "Set a password")
     return Check(True, "You have more than one way in.", "", "")
+
+
+def _second_factor(user: User) -> Check:
+    if user.second_factor_at:
+        return Check(True, "A second factor is asked for.", "", "")
+    text = "No second factor is asked for: one password, or one mail, opens everything."
+    return Check(False, text, "/account/security/factor/", "Set one up")
 
 
 def _failures(user: User) -> Check:

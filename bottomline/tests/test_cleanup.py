@@ -25,6 +25,8 @@ from accounts.models import (
     MailedLogin,
     Purpose,
     Token,
+    Totp,
+    TrustedBrowser,
     User,
 )
 from accounts.services import export, history
@@ -120,6 +122,24 @@ def former_usernames(user: User) -> Callable[[], int]:
     return FormerUsername.objects.count
 
 
+def unfinished_factors(user: User) -> Callable[[], int]:
+    long_ago = timezone.now() - timedelta(hours=2)
+    for n in some():
+        other = User.objects.create(
+            email=f"f{n}@example.org", username=f"f{n}", username_key=f"f{n}"
+        )
+        Totp.objects.create(user=other, sealed=b"", created_at=long_ago)
+    return Totp.objects.count
+
+
+def trusted_browsers(user: User) -> Callable[[], int]:
+    for n in some():
+        TrustedBrowser.objects.create(
+            user=user, digest=f"{n}", session_epoch=0, trusted_at=timezone.now() - 31 * DAY
+        )
+    return TrustedBrowser.objects.count
+
+
 def unconfirmed(user: User) -> Callable[[], int]:
     for n in some():
         User.objects.create(
@@ -178,6 +198,8 @@ OVER = {
     "logins by mail": mailed_logins,
     "addresses moved away from": moves,
     "usernames held long enough": former_usernames,
+    "second factors nobody set up": unfinished_factors,
+    "browsers trusted long enough": trusted_browsers,
     "accounts nobody confirmed": unconfirmed,
     "accounts closed for good": closed,
     "origins of events": origins,
