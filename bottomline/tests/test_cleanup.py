@@ -126,7 +126,10 @@ def unfinished_factors(user: User) -> Callable[[], int]:
     long_ago = timezone.now() - timedelta(hours=2)
     for n in some():
         other = User.objects.create(
-            email=f"f{n}@example.org", username=f"f{n}", username_key=f"f{n}"
+            email=f"f{n}@example.org",
+            username=f"f{n}",
+            username_key=f"f{n}",
+            email_confirmed_at=timezone.now(),
         )
         Totp.objects.create(user=other, sealed=b"", created_at=long_ago)
     return Totp.objects.count
