@@ -686,11 +686,12 @@ def test_the_browser_keeps_nothing_but_cookies_that_no_script_can_read(page: Pag
     )
     assert kept == ["", 0, 0, 0, 0, 0]
     cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
-    assert set(cookies) == {"session", "csrf", "device"}
+    assert set(cookies) == {"session", "csrf", "device", "way"}
     assert {name: cookie["sameSite"] for name, cookie in cookies.items()} == {
         "session": "Strict",
         "csrf": "Lax",
         "device": "Lax",
+        "way": "Lax",
     }
     assert all(cookie["httpOnly"] for cookie in cookies.values())
 
