@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from time import perf_counter
 
 import pytest
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.decorators import BREATHER
 from accounts.models import Event, User
 from accounts.services import login, members
 from bottomline.caller import Caller
@@ -112,6 +114,16 @@ def test_guessing_is_stopped_after_ten_tries_whether_or_not_there_is_an_account(
     answers = [attempt(client, spellings[n % 3]).status_code for n in range(11)]
     assert answers == [422] * 10 + [429]
     assert attempt(client, email, PASSWORD).status_code == 429
+
+
+@pytest.mark.usefixtures("still_clock")
+def test_whoever_is_over_a_limit_is_refused_without_haste(client: Visitor, db: None):
+    for _ in range(11):
+        began = perf_counter()
+        answer = attempt(client, "somebody@example.org")
+        took = perf_counter() - began
+    assert answer.status_code == 429
+    assert took >= BREATHER
 
 
 @pytest.mark.usefixtures("still_clock")
