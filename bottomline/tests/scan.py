@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -39,6 +40,9 @@ REFUSED_ANYWAY = (
     "Cross Site Request Forgery: /login/: "
     "CSRF token 'csrfmiddlewaretoken' is not properly checked in backend"
 )
+# There is no LDAP here. It takes it for its own doing that a form answers otherwise after three
+# requests without the work.
+NO_LDAP = ("LDAP Injection: ", "LDAP Injection via injection in the parameter altcha")
 
 
 def test_a_scanner_finds_nothing_of_medium_or_above_as_a_visitor(stack: Stack):
@@ -68,12 +72,17 @@ def findings(stack: Stack, visitor: Visitor, name: str) -> list[str]:
     for path in ENDS:
         command += ["--exclude", stack.url + path]
     subprocess.run(command, check=True)
-    return [
+    return reported(report)
+
+
+def reported(report: Path) -> list[str]:
+    found = [
         f"{kind}: {found['path']}: {found['info']}"
         for kind, all_found in json.loads(report.read_text())["vulnerabilities"].items()
         for found in all_found
         if found["level"] >= MEDIUM
     ]
+    return [one for one in found if not (one.startswith(NO_LDAP[0]) and one.endswith(NO_LDAP[1]))]
 
 
 def cookie_file(visitor: Visitor) -> dict[str, object]:
