@@ -99,9 +99,10 @@ def test_an_invited_person_becomes_a_member_and_nothing_secret_is_left_behind(st
         assert_free_of(opened(stack.broker_redis.everything_written()), secrets)
 
 
+@pytest.mark.parametrize(
+    "stack", [PRODUCTS["PostgreSQL and RabbitMQ"]], ids=["PostgreSQL and RabbitMQ"], indirect=True
+)
 def test_mail_waits_in_a_quorum_queue_on_rabbitmq(stack: Stack, worker: None):
-    if stack.broker != "rabbitmq":
-        pytest.skip("This is about RabbitMQ.")
     listed = ["list_queues", "-p", stack.virtual_host, "name", "type", "durable"]
     queues = wait_until(lambda: re.search(r"^mail\t(\S+)\t(\S+)", rabbitmqctl(*listed), re.M))
 

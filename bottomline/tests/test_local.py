@@ -18,6 +18,7 @@ import pytest
 
 from bottomline.local import ROOT
 from bottomline.tests.browser import Visitor
+from bottomline.tests.environment import missing
 from bottomline.tests.servers import free_port, wait_until
 from conftest import PASSWORD
 
@@ -196,7 +197,7 @@ def test_a_folder_it_may_not_write_to_is_said(tmp_path: Path):
     # Permissions do not bind root, unless root gives up that right.
     bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
     if bound and not shutil.which("setpriv"):
-        pytest.skip("As root only setpriv makes a folder read-only.")
+        missing("setpriv")
 
     assert refusal(folder, Local(folder).environment, bound) == (
         f"bottomline cannot start: it may not write to {folder}/var. Its data lives there: make "
@@ -204,8 +205,8 @@ def test_a_folder_it_may_not_write_to_is_said(tmp_path: Path):
     )
 
 
-@pytest.mark.skipif(not shutil.which("make"), reason="there is no make here")
 def test_a_missing_or_an_old_python_is_said_before_anything_is_installed(tmp_path: Path):
+    make = shutil.which("make") or missing("make")
     folder = copy_of_the_project(tmp_path / "bottomline", installed=False)
     old = tmp_path / "python3.9"
     # Everything the Makefile may ask an old Python, answered as one would.
@@ -217,7 +218,7 @@ def test_a_missing_or_an_old_python_is_said_before_anything_is_installed(tmp_pat
         (str(old), f"needs Python 3.11 or newer and {old} is older"),
     ):
         done = subprocess.run(
-            ["make", "run", f"PYTHON={python}"], cwd=folder, capture_output=True, text=True
+            [make, "run", f"PYTHON={python}"], cwd=folder, capture_output=True, text=True
         )
         assert done.returncode != 0
         assert sentence in done.stderr

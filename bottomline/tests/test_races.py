@@ -123,10 +123,9 @@ def test_a_confirmation_pressed_twice_at_once_confirms_once(stack: Stack):
 
 
 @pytest.mark.asvs("15.4.2")
+@pytest.mark.parametrize("stack", ["postgres"], indirect=True)  # SQLite locks no rows
 def test_signing_up_again_while_the_owner_confirms_does_not_change_the_password(stack: Stack):
     """Whoever signs up with an address just then must not replace what its owner confirms."""
-    if stack.database != "postgres":
-        pytest.skip("On SQLite a transaction waits for the one before it to end.")
     email, owner = "owner@example.org", stack.visitor()
     assert owner.sign_up(stack.issue_invite(), email, "the-owner", PASSWORD).status == 200
     invite, pages = stack.issue_invite(), []
@@ -161,9 +160,8 @@ def test_signing_up_again_while_the_owner_confirms_does_not_change_the_password(
 
 @pytest.mark.asvs("15.4.2")
 @pytest.mark.asvs("15.4.3")
+@pytest.mark.parametrize("stack", ["postgres"], indirect=True)  # SQLite locks no rows
 def test_a_confirmation_and_a_new_sign_up_never_wait_for_each_other(stack: Stack):
-    if stack.database != "postgres":
-        pytest.skip("On SQLite there are no row locks to be taken in the wrong order.")
     email, owner, pages = "crossed@example.org", stack.visitor(), []
     assert owner.sign_up(stack.issue_invite(), email, "crossed", PASSWORD).status == 200
     button = owner.get(link_in(stack.mail.wait_for(email))).hidden
