@@ -16,7 +16,7 @@ from django.core.cache import caches
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
 from django.http import HttpResponse
-from django.test import Client, RequestFactory, TestCase
+from django.test import Client, RequestFactory, TestCase, override_settings
 from django.test.client import ClientHandler
 from django.utils import timezone
 
@@ -95,7 +95,7 @@ class Inbox:
 
     def mails_to(self, email: str) -> list[EmailMultiAlternatives]:
         outbox.sweep()
-        return [message for message in mail.outbox if message.to == [email]]  # type: ignore[misc]
+        return [message for message in mail.outbox if message.to == [email]]
 
     def link_to(self, email: str) -> str:
         """The path of the link in the last mail to somebody."""
@@ -118,14 +118,18 @@ def _clean_redis() -> None:
         caches[name].clear()
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that take no time: half of the suite's otherwise, and nothing hides behind it.
+class CheapHasher(BoundedArgon2Hasher):
+    """Argon2 that takes no time: half of the suite's otherwise, and nothing hides behind it."""
 
-    The hasher's own tests, and whatever runs as processes, keep those of production.
-    """
-    monkeypatch.setattr(BoundedArgon2Hasher, "memory_cost", 64)
-    monkeypatch.setattr(BoundedArgon2Hasher, "time_cost", 1)
+    time_cost = 1
+    memory_cost = 64
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cheap_hashes() -> Iterator[None]:
+    """The hasher's own tests, and whatever runs as processes, keep those of production."""
+    with override_settings(PASSWORD_HASHERS=["conftest.CheapHasher"]):
+        yield
 
 
 @pytest.fixture

@@ -381,8 +381,7 @@ def test_the_drawing_process_knows_no_secret_and_opens_nothing():
 
 
 @pytest.mark.asvs("15.2.2")
-def test_more_than_are_drawn_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(squares, "LONGEST_WAIT", 0.05)
+def test_more_than_are_drawn_at_once_are_told_to_come_back():
     content = encoded(plain(), "PNG")
     held = [squares._drawing.acquire() for _ in range(squares.AT_ONCE)]
     try:
@@ -435,7 +434,9 @@ def test_the_sweep_deletes_what_nobody_uses_and_nothing_else():
     used, orphan = store.keep({256: b"u", 64: b"u"}), store.keep({256: b"o", 64: b"o"})
     foreign = Path(default_storage.path("pictures/notes.txt"))
     foreign.write_text("not ours")
-    in_use = lambda names: {used} & set(names)  # noqa: E731
+
+    def in_use(names):
+        return {used} & set(names)
 
     store.prune(in_use)
     assert store.read(orphan, 64) == b"o", "it may be on its way to its row"
