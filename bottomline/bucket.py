@@ -42,9 +42,8 @@ class Bucket(S3Storage):
 
     def _open(self, name: str, mode: str = "rb") -> File:
         with _told():
-            opened = super()._open(name, mode)
-            opened.file  # noqa: B018  (fetches it: whoever reads it later meets no outage)
-        return opened
+            # Opened once more is fetched: whoever reads it later meets no outage.
+            return super()._open(name, mode).open()
 
     def _save(self, name: str, content: File) -> str:
         with _told():

@@ -1,6 +1,6 @@
 import uuid
 from datetime import datetime, timedelta
-from random import uniform
+from random import SystemRandom
 
 from django.db import models
 from django.db.models import F, Q
@@ -114,9 +114,7 @@ class OutboxMessage(models.Model):
         if counts and self.attempts >= MOST_ATTEMPTS:
             return self.finish(self.Status.DEAD, error=error)
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(self.attempts, 10))
-        seconds = uniform(  # noqa: S311  (spreads load; it is no secret)
-            FIRST_WAIT.total_seconds() / 2, wait.total_seconds()
-        )
+        seconds = SystemRandom().uniform(FIRST_WAIT.total_seconds() / 2, wait.total_seconds())
         if not counts:
             seconds = min(seconds, FIRST_WAIT.total_seconds())
         return self._release(

@@ -61,7 +61,7 @@ def test_every_field_of_every_form_is_in_the_table_with_its_length():
     found = {
         (form.__name__, name): most(field)
         for form in ours
-        for name, field in form.base_fields.items()  # type: ignore[attr-defined]
+        for name, field in form.base_fields.items()
     }
     rows = table(PAGE, "form", "field")
     assert {(row["form"], row["field"]): row["at most"] for row in rows} == found
