@@ -6,26 +6,33 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import unescape
 from threading import Barrier, Thread
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from django.contrib.auth.models import Permission
 from django.core import mail
 from django.core.cache import caches
 from django.core.mail import EmailMultiAlternatives
 from django.db import connection
+from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.test import Client, RequestFactory, TestCase, override_settings
 from django.test.client import ClientHandler
 from django.utils import timezone
+from pyotp import TOTP
 
 from accounts.hashers import BoundedArgon2Hasher
-from accounts.models import User
+from accounts.models import Totp, User
+from accounts.models.second_factor import STEP
 from bottomline.caller import caller_of
 from bottomline.captcha.challenges import new_challenge
 from bottomline.outbox import services as outbox
 from bottomline.tests import environment
+from bottomline.tests.provider import CLIENT_ID, CLIENT_SECRET, Account, IdentityProvider
 from invites import services as invites
 from invites.models import Invite
 
@@ -176,6 +183,15 @@ def olivia(inbox: Inbox) -> Person:
     return join(inbox, "olivia@example.org", "olivia", staff=True)
 
 
+@pytest.fixture
+def provider(settings: Any) -> Iterator[IdentityProvider]:
+    """A provider of OpenID Connect on another host, by which one can log in here."""
+    with IdentityProvider().up() as provider:
+        settings.GOOGLE_CLIENT_ID, settings.GOOGLE_CLIENT_SECRET = CLIENT_ID, CLIENT_SECRET
+        settings.GOOGLE_DISCOVERY_URL = provider.discovery_url
+        yield provider
+
+
 def solve(challenge: dict[str, Any]) -> str:
     """What a browser sends back: found by trying, as there."""
     number = next(
@@ -210,13 +226,22 @@ def at_once(acts: Sequence[Callable[[], object]]) -> None:
 
 
 def join(inbox: Inbox, email: str, username: str, *, staff: bool = False) -> Person:
-    """Become a member through the front door: invite, sign-up, mail, button."""
+    """Become a member by the front door: invite, sign-up, mail, button; staff with two factors."""
     visitor = Visitor()
     person = Person(email, username)
     assert sign_up(visitor, invites.issue(staff=staff), person).status_code == 200
     confirmed = confirm(visitor, inbox.link_to(email))
     assert confirmed.status_code == 302, confirmed.content
+    if staff:
+        set_up_factor(person)
     return person
+
+
+def make_staff(person: Person, permissions: QuerySet[Permission] | None = None) -> None:
+    """Staff, with a second factor, who are no owners and may do no more than that."""
+    set_up_factor(person)
+    User.objects.filter(pk=person.user.pk).update(is_staff=True)
+    person.user.user_permissions.set(permissions or [])
 
 
 def sign_up(visitor: Client, invite: Invite, person: Person) -> HttpResponse:
@@ -230,11 +255,68 @@ def confirm(visitor: Client, link: str) -> HttpResponse:
 
 
 def log_in(visitor: Client, person: Person, **more: str) -> HttpResponse:
-    """Log in on the real page, and see that it worked."""
+    """Log in on the real page, with a second factor where there is one, and see that it worked."""
     response = visitor.post("/login/", {"email": person.email, "password": person.password, **more})
     assert response.status_code == 302, response.content
+    if urlsplit(response["Location"]).path == "/login/verify/":
+        # As if it were later: each code counts once, and a test may log in many times.
+        Totp.objects.filter(user=person.user).update(last_step=0)
+        response = visitor.post("/login/verify/", {"code": app_code(person), **more})
+        assert response.status_code == 302, response.content
     assert visitor.get("/session/").json()["user"]["username"] == person.username
     return response
+
+
+def set_up_factor(person: Person, visitor: Client | None = None) -> list[str]:
+    """Set a second factor up on the pages, logged in there; returns the recovery codes."""
+    if visitor is None:
+        log_in(visitor := Visitor(), person)
+    page = "/account/security/factor/"
+    assert visitor.post(f"{page}start/")["Location"] == f"{page}confirm/"
+    to_scan = visitor.get(f"{page}confirm/").content.decode()
+    secret = re.search(r'id="secret">([A-Z2-7 ]+)<', to_scan)
+    assert secret
+    code = TOTP(secret[1].replace(" ", "")).at(int(timezone.now().timestamp()))
+    shown = visitor.post(f"{page}confirm/", {"code": code})
+    assert shown.status_code == 200, shown.content
+    # As if it had been that of the step before: the code of this one is still good for a login.
+    Totp.objects.filter(user=person.user).update(last_step=F("last_step") - 1)
+    assert person.user.second_factor_at
+    return re.findall(r'class="secret">([A-Z2-7 ]+)<', shown.content.decode())
+
+
+def app_code(person: Person, *, steps: int = 0) -> str:
+    """What the app of somebody shows now, or some steps from now."""
+    app = TOTP(Totp.objects.get(user=person.user).secret)
+    return app.at(int(timezone.now().timestamp()) + steps * STEP)
+
+
+def place_in(page: Any) -> str:
+    """Where the page before the provider leads."""
+    assert page.status_code == 200, page.content
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
+    assert found, page.text
+    return unescape(found[1])
+
+
+def come_back(visitor: Visitor, provider: IdentityProvider, page: Any, account: Account) -> Any:
+    """Say yes at the provider, to which that page leads, and come back."""
+    return go_on(visitor, provider.approve(place_in(page), account))
+
+
+def go_on(visitor: Visitor, back: str) -> Any:
+    """Come back from the provider to that address, and press the button there."""
+    page = visitor.get(back.removeprefix("https://door.example.org"))
+    assert page.status_code == 200, page.content
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
+    return visitor.post("/login/google/callback/", {k: unescape(v) for k, v in fields.items()})
+
+
+def link_google(visitor: Visitor, provider: IdentityProvider, account: Account) -> None:
+    """Link an account there to that of the member who is logged in here."""
+    page = visitor.post("/account/security/google/link/")
+    assert come_back(visitor, provider, page, account)["Location"] == "/account/security/google/"
+    assert account.email in visitor.get("/account/security/google/").text
 
 
 def path_of(invite: Invite) -> str:

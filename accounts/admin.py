@@ -2,19 +2,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 
 from accounts.acts import ACTS, Act, perform, require_may_act
-from accounts.decorators import fresh_proof
+from accounts.decorators import fresh_proof, post_only
 from accounts.errors import BadBlock, NotApplicable, OwnersOnly
-from accounts.models import Event, User
-from accounts.services import members
+from accounts.models import Event, FactorReset, User
+from accounts.services import lost_factor, members
 from bottomline import refusals
 from bottomline.admin import Records, Rows
 from bottomline.errors import TooManyAttempts
@@ -208,3 +210,77 @@ class EventAdmin(Records):
 
     def get_readonly_fields(self, request: HttpRequest, event: Any = None) -> Any:
         return self.fields
+
+
+DECISIONS = {
+    "approve": (lost_factor.approve, "Approved."),
+    "refuse": (lost_factor.refuse, "Refused: the second factor stays."),
+}
+
+
+@admin.register(FactorReset)
+class FactorResetAdmin(Records):
+    """Who asked for the end of a second factor, and what to go by; then yes or no.
+
+    On the page of each alone, and from no menu of the list: nobody is to agree unseen.
+    """
+
+    list_display = ["user", "requested_at", "due_at", "approved_at", "outcome", "ended_at"]
+    list_select_related = ["user"]
+    list_filter = ["outcome", "requested_at", "approved_at", "ended_at"]
+    search_fields = ["user__username"]
+    ordering = ["-requested_at"]
+
+    def get_urls(self) -> list:
+        view = self.admin_site.admin_view(post_only(self.decide))
+        decisions = [
+            path(f"<int:pk>/{one}/", view, {"decision": one}, name=f"accounts_factorreset_{one}")
+            for one in DECISIONS
+        ]
+        return [*decisions, *super().get_urls()]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
+        reset = context["original"]
+        context |= {
+            "title": f"{reset.user} has lost the second factor",
+            "reset": reset,
+            "facts": lost_factor.facts_of(reset),
+        }
+        if reset.ended_at is None and _may_decide(request):
+            try:
+                lost_factor.require_may_decide(cast(User, request.user), reset.user)
+                context["may_decide"] = True
+            except NotApplicable as refusal:
+                context["why_not"] = refusal.message
+        return super().render_change_form(request, context, *args, **kw)
+
+    def decide(self, request: HttpRequest, pk: int, decision: str) -> HttpResponseBase:
+        """Approve or refuse, with a fresh proof of who does it (ASVS 7.5.3)."""
+        if not _may_decide(request):
+            raise PermissionDenied
+        page = reverse("admin:accounts_factorreset_change", args=[pk])
+
+        def act(request: HttpRequest) -> HttpResponseBase:
+            self._decide(request, get_object_or_404(FactorReset, pk=pk), *DECISIONS[decision])
+            return redirect(page)
+
+        view: View = fresh_proof(back=page)(act)
+        return view(request)
+
+    def _decide(
+        self, request: HttpRequest, reset: FactorReset, act: Callable[..., None], done: str
+    ) -> None:
+        try:
+            with transaction.atomic():
+                act(reset, staff=cast(User, request.user))
+                self.log_change(request, reset, done)
+        except NotApplicable as refusal:
+            if isinstance(refusal, OwnersOnly):
+                refusals.note(request, "access.refused", reason=refusal.reason)
+            self.message_user(request, refusal.message, messages.WARNING)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+
+
+def _may_decide(request: HttpRequest) -> bool:
+    return cast(User, request.user).has_perm("accounts.change_factorreset")

@@ -12,23 +12,17 @@ password would wait its second, and with it a place at the bulkhead of those who
 import logging
 import os
 import re
-import ssl
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from concurrent.futures import Future
-from contextlib import suppress
 from datetime import timedelta
-from functools import cache, cached_property
+from functools import cache
 from hashlib import sha1
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from socket import SHUT_RDWR
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils import timezone
+
+from bottomline.outgoing import Away, Line
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +32,6 @@ AT_ONCE = 8
 PREFIX = 5
 LARGEST = 1024 * 1024  # an answer with its padding has some 80 KiB
 LINE = re.compile(rb"([0-9A-F]{35,40})(?::(\d{1,12}))?", re.IGNORECASE)
-
-
-class Away(Exception):
-    """There is no telling; the reason is for the log."""
 
 
 def is_breached(password: str) -> bool:
@@ -67,7 +57,7 @@ class Source(ABC):
 
     def __init__(self) -> None:
         self._away_until = timezone.now()
-        self._free = threading.BoundedSemaphore(AT_ONCE)
+        self.line = Line(at_once=AT_ONCE, seconds=LONGEST)
 
     def knows(self, digest: str) -> bool:
         """Whether a hash is known. Raises Away after a second at the latest."""
@@ -83,71 +73,22 @@ class Source(ABC):
     def _ask(self, digest: str) -> bool:
         """Whether a hash is known. Raises Away."""
 
-    def _within_limits(self, work: Callable[[], bool]) -> bool:
-        """The work's result in time; on a thread of its own, as not every wait can be broken off.
-
-        Looking a name up, for one, takes as long as the resolver likes.
-        """
-        if not self._free.acquire(blocking=False):
-            raise Away("busy")
-        result: Future[bool] = Future()
-        threading.Thread(target=self._work, args=(work, result), daemon=True).start()
-        try:
-            return result.result(timeout=LONGEST)
-        except TimeoutError:
-            raise Away("timeout") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise Away(type(error).__name__) from error
-
-    def _work(self, work: Callable[[], bool], result: "Future[bool]") -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:
-            result.set_exception(error)
-        finally:
-            self._free.release()
-
 
 class Service(Source):
     """The range API of Have I Been Pwned, or one that speaks like it."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.url = urlsplit(url)
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        return ssl.create_default_context()
+        self.url = url.rstrip("/")
 
     def _ask(self, digest: str) -> bool:
-        connection = self._connection()
-        try:
-            return self._within_limits(lambda: self._ask_over(connection, digest))
-        finally:
-            _hang_up(connection)
-
-    def _connection(self) -> HTTPConnection:
-        host = self.url.hostname or ""
-        if self.url.scheme == "http":
-            return HTTPConnection(host, self.url.port, timeout=LONGEST)
-        return HTTPSConnection(host, self.url.port, timeout=LONGEST, context=self._tls)
-
-    def _ask_over(self, connection: HTTPConnection, digest: str) -> bool:
-        path = f"{self.url.path.rstrip('/')}/{digest[:PREFIX]}"
-        headers = {"Add-Padding": "true", "User-Agent": "bottomline", "Connection": "close"}
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            raise HTTPException(response.status)
-        body = b""
-        while chunk := response.read1(65536):
-            body += chunk
-            if len(body) > LARGEST:
-                raise ValueError("too large")
-        if response.length:
-            raise ValueError("cut short")
+        answer = self.line.fetch(
+            f"{self.url}/{digest[:PREFIX]}", headers={"Add-Padding": "true"}, largest=LARGEST
+        )
+        if answer.status != 200:
+            raise Away(f"answered {answer.status}")
         wanted = digest[PREFIX:].encode()
-        return any(_count(line, wanted) for line in body.splitlines())
+        return any(_count(line, wanted) for line in answer.body.splitlines())
 
 
 class Listing(Source):
@@ -158,7 +99,7 @@ class Listing(Source):
         self.path = Path(path)
 
     def _ask(self, digest: str) -> bool:
-        return self._within_limits(lambda: self._search(digest.encode()))
+        return self.line.do(lambda: self._search(digest.encode()))
 
     def _search(self, wanted: bytes) -> bool:
         with self.path.open("rb") as file:
@@ -191,11 +132,3 @@ def _count(line: bytes, wanted: bytes) -> int:
     if not found or found[1].upper() != wanted:
         return 0
     return int(found[2] or 1)
-
-
-def _hang_up(connection: HTTPConnection) -> None:
-    """End the connection under a thread that may still be waiting for its next byte."""
-    if sock := connection.sock:
-        with suppress(OSError):
-            sock.shutdown(SHUT_RDWR)
-    connection.close()

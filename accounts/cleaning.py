@@ -1,4 +1,12 @@
-from accounts.models import EmailChange, FormerUsername, MailedLogin, Token, Totp, TrustedBrowser
+from accounts.models import (
+    EmailChange,
+    FactorReset,
+    FormerUsername,
+    MailedLogin,
+    Token,
+    Totp,
+    TrustedBrowser,
+)
 from accounts.services import erasure, export, history, members
 from bottomline.cleaning import register, register_rows
 from bottomline.sessions import index
@@ -9,6 +17,7 @@ register_rows("addresses moved away from", EmailChange.objects.over)
 register_rows("usernames held long enough", FormerUsername.objects.over)
 register_rows("second factors nobody set up", Totp.objects.over)
 register_rows("browsers trusted long enough", TrustedBrowser.objects.over)
+register_rows("resets of second factors", FactorReset.objects.over)
 register(
     "accounts nobody confirmed",
     count=lambda: members.unconfirmed().count(),

@@ -1,12 +1,17 @@
 """What we leave with a browser, and have it throw away."""
 
+from datetime import timedelta
+from typing import Literal
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csrf import get_token
 
 from accounts import ways_in
 from accounts.models import User
 from accounts.models.mailed_login import GOOD_FOR
-from accounts.services import devices, half_login
+from accounts.services import devices, google, half_login
+from accounts.services.half_login import HalfLogin
 from accounts.ways_in import Way
 
 
@@ -16,27 +21,19 @@ def remember_device(request: HttpRequest, response: HttpResponse, user: User) ->
     Returns what it is given. See services.devices.
     """
     cookie = devices.new_cookie(user, request.COOKIES.get(settings.DEVICE_COOKIE_NAME, ""))
-    response.set_cookie(
-        settings.DEVICE_COOKIE_NAME,
-        cookie,
-        max_age=devices.COOKIE_AGE,
-        secure=settings.IS_HTTPS,
-        httponly=True,
-        samesite="Lax",
-    )
+    _leave(response, settings.DEVICE_COOKIE_NAME, cookie, devices.COOKIE_AGE)
     return cookie
 
 
 def remember_half_login(response: HttpResponse, user: User, *, method: str, remember: bool) -> None:
     """Note that one factor is proved. See services.half_login."""
-    response.set_cookie(
-        settings.HALF_LOGIN_COOKIE_NAME,
-        half_login.new_cookie(user, method=method, remember=remember),
-        max_age=half_login.LASTS,
-        secure=settings.IS_HTTPS,
-        httponly=True,
-        samesite="Strict",
-    )
+    cookie = half_login.new_cookie(user, method=method, remember=remember)
+    _leave(response, settings.HALF_LOGIN_COOKIE_NAME, cookie, half_login.LASTS, samesite="Strict")
+
+
+def half_login_of(request: HttpRequest) -> HalfLogin | None:
+    """Who has proved one factor in this browser."""
+    return half_login.read(request.COOKIES.get(settings.HALF_LOGIN_COOKIE_NAME, ""))
 
 
 def forget_half_login(response: HttpResponse) -> None:
@@ -60,14 +57,7 @@ def remember_way(response: HttpResponse, method: str) -> None:
     """
     way = ways_in.find_by_method(method)
     if way:
-        response.set_cookie(
-            settings.WAY_IN_COOKIE_NAME,
-            way.name,
-            max_age=devices.COOKIE_AGE,
-            secure=settings.IS_HTTPS,
-            httponly=True,
-            samesite="Lax",
-        )
+        _leave(response, settings.WAY_IN_COOKIE_NAME, way.name, devices.COOKIE_AGE)
 
 
 def way_used(request: HttpRequest) -> Way | None:
@@ -80,15 +70,54 @@ def keep_mailed_login(response: HttpResponse, browser: str) -> None:
 
     Lax, so that it comes along from the mail to the page of the link.
     """
-    response.set_cookie(
-        settings.MAILED_LOGIN_COOKIE_NAME,
-        browser,
-        max_age=GOOD_FOR,
-        secure=settings.IS_HTTPS,
-        httponly=True,
-        samesite="Lax",
-    )
+    _leave(response, settings.MAILED_LOGIN_COOKIE_NAME, browser, GOOD_FOR)
+
+
+def kept_by(request: HttpRequest) -> str:
+    """What a browser that asked for such a mail sends along."""
+    return request.COOKIES.get(settings.MAILED_LOGIN_COOKIE_NAME, "")
 
 
 def forget_mailed_login(response: HttpResponse) -> None:
     response.delete_cookie(settings.MAILED_LOGIN_COOKIE_NAME, samesite="Lax")
+
+
+def own_secret(request: HttpRequest) -> str:
+    """What this browser alone knows, by the cookie that its forms are checked with.
+
+    A new one with every login, so that nothing goes on that was begun before.
+    """
+    if "CSRF_COOKIE" not in request.META:
+        get_token(request)
+    secret: str = request.META["CSRF_COOKIE"]
+    return secret
+
+
+def keep_google(response: HttpResponse, cookie: str) -> None:
+    """Know the browser that has begun something with a provider such as Google.
+
+    Lax, so that it comes along when the provider sends the browser back. See services.google.
+    """
+    _leave(response, settings.GOOGLE_COOKIE_NAME, cookie, google.GOOD_FOR)
+
+
+def begun_by(request: HttpRequest) -> str:
+    """What such a browser sends along."""
+    return request.COOKIES.get(settings.GOOGLE_COOKIE_NAME, "")
+
+
+def forget_google(response: HttpResponse) -> None:
+    response.delete_cookie(settings.GOOGLE_COOKIE_NAME, samesite="Lax")
+
+
+def _leave(
+    response: HttpResponse,
+    name: str,
+    value: str,
+    max_age: timedelta,
+    samesite: Literal["Lax", "Strict"] = "Lax",
+) -> None:
+    """Leave a cookie that no script reads and, where there is HTTPS, nothing else carries."""
+    response.set_cookie(
+        name, value, max_age=max_age, secure=settings.IS_HTTPS, httponly=True, samesite=samesite
+    )

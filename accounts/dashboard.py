@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from accounts.models import Event, User
+from accounts.models import Event, FactorReset, User
 from bottomline import dashboard
 from bottomline.dashboard import May, today
 
@@ -15,12 +15,12 @@ DAY = timedelta(days=1)
 PRESSURE = {
     "login.refused": "Logins refused",
     "login.paused": "Logins paused after too many tries",
-    "reauth.refused": "Wrong passwords before a change",
+    "reauth.refused": "Refused proofs before a change",
 }
 
 
 def pressure(may: May) -> dict[str, Any]:
-    """What was refused today and in the last 7 days, and who is blocked now."""
+    """What was refused today and in the last 7 days, who is blocked, and who waits."""
     numbers: dict[str, Any] = {}
     if may("accounts.view_event"):
         since = today()
@@ -34,6 +34,8 @@ def pressure(may: May) -> dict[str, Any]:
         numbers["refused"] = [(name, found.get(kind, nothing)) for kind, name in PRESSURE.items()]
     if may("accounts.view_user"):
         numbers["blocked"] = User.objects.filter(blocked_until__gt=timezone.now()).count()
+    if may("accounts.view_factorreset"):
+        numbers["resets"] = FactorReset.objects.open().filter(approved_at=None).count()
     return numbers
 
 

@@ -4,19 +4,18 @@ from collections.abc import Callable
 from functools import wraps
 from time import sleep
 from typing import Final
-from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts import hashers, resume
 from accounts.errors import ProofTooOld
-from accounts.redirects import next_url
+from accounts.redirects import next_url, redirect_with_next
 from accounts.requests import MemberRequest
 from accounts.services import reauth
 from bottomline import refusals
@@ -30,6 +29,22 @@ form_page = require_http_methods(["GET", "HEAD", "POST"])
 post_only = require_http_methods(["POST"])
 
 for_everyone = login_not_required
+
+# For pages whose form carries a code, or what a passkey answers: hidden in reports, as passwords.
+secret_code = sensitive_post_parameters("code", "credential", "state")
+
+
+def with_passkeys(view: View) -> View:
+    """For pages that are there where browsers make passkeys for this site."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        if not settings.HAS_PASSKEYS:
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return wrapper
+
 
 # Seconds that whoever is over a limit keeps a place at the door for nothing. A refusal costs two
 # milliseconds, and a crowd that asks again at once would have half of a core for them.
@@ -53,11 +68,13 @@ def credentials(view: View) -> View:
                 sleep(BREATHER)
                 return response
 
-    return sensitive_post_parameters("current", "password", "repeated")(wrapper)
+    return sensitive_post_parameters("code", "credential", "current", "password", "repeated")(
+        wrapper
+    )
 
 
 def fresh_proof(back: str = "") -> Callable[[View], View]:
-    """For what matters: asks for the password first, if that was more than ten minutes ago.
+    """For what matters: asks who they are first, if that was proved over ten minutes ago.
 
     Afterwards they are back on the page (or at `back`, for an address that is no page) with what
     they had typed, and press the button again: nothing is replayed.
@@ -73,8 +90,7 @@ def fresh_proof(back: str = "") -> Callable[[View], View]:
                 refusals.note(request, "access.refused", reason=refusal.reason)
                 if request.method == "POST" and not back:
                     resume.keep(request)
-                there = back or request.path
-                return redirect(f"{reverse('accounts:reauth')}?{urlencode({'next': there})}")
+                return redirect_with_next("accounts:reauth", back or request.path)
 
         return wrapper
 

@@ -43,6 +43,38 @@ class OtherBrowser(Refusal):
     message = "This link works in the browser you asked in."
 
 
+class BadReturn(Refusal):
+    """Not the end of what this browser began with a provider: one answer, whatever is wrong."""
+
+    message = "That did not work, and nothing has happened. Begin again."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason  # a word of ours, for the log
+
+
+class ProviderAway(Refusal):
+    """A provider such as Google did not answer, or nothing that makes sense."""
+
+    reason = "provider_away"
+
+
+class NotLinked(Refusal):
+    """Proved to a provider, but that opens no account here: one answer, whyever."""
+
+    reason = "not_linked"
+
+
+class IdentityTaken(Refusal):
+    """Told to a member who has proved that the provider's account is theirs."""
+
+    reason = "identity_taken"
+    message = (
+        "You are linked already, or another account here is with the one you have chosen there. "
+        "Unlink it first, or choose another one."
+    )
+
+
 class WorkMissing(CaptchaMissing):
     """A try to log in that costs work by now came without; its password was not looked at."""
 
@@ -57,7 +89,7 @@ class WorkMissing(CaptchaMissing):
 
 
 class AccountBlocked(Refusal):
-    """Told only to somebody who proved the password."""
+    """Told only to somebody who proved who they are."""
 
     reason = "blocked"
     message = "This account is blocked."
@@ -83,6 +115,37 @@ class WrongCode(Refusal):
     )
 
 
+class BadPasskey(Refusal):
+    """Unknown, somebody else's, made up, late, or used before: one answer for all of them."""
+
+    reason = "bad_passkey"
+    message = (
+        "That passkey did not work: it is not known here, or it took too long. Try once more, or "
+        "choose another way."
+    )
+
+
+class PasskeyCopied(BadPasskey):
+    """It has been used less often than we have seen it: somewhere there may be a copy of it."""
+
+    reason = "passkey_copied"
+
+
+class PasskeyNotMade(Refusal):
+    """What a browser sent is no new passkey for us, or one that is known here already."""
+
+    reason = "passkey_not_made"
+    message = (
+        "That passkey could not be added: it took too long, or it is known here already. Try once "
+        "more, perhaps on another device."
+    )
+
+
+class TooManyPasskeys(Refusal):
+    reason = "too_many_passkeys"
+    message = "You have as many passkeys as one can have. Remove one that you do not use first."
+
+
 class BadBlock(Refusal):
     """Told to staff: a block has an end and a reason."""
 
@@ -90,7 +153,7 @@ class BadBlock(Refusal):
 
 
 class NotApplicable(Refusal):
-    """Told to staff: what they chose makes no sense for that member."""
+    """What was chosen makes no sense as things are: told to staff above all."""
 
     reason = "not_applicable"
 
@@ -117,7 +180,7 @@ class ProofTooOld(Refusal):
 
 
 class TooManyProofs(Refusal):
-    """Too many wrong passwords from somebody who is logged in; now they are not any more."""
+    """Too many tries to prove it from somebody who is logged in; now they are not any more."""
 
     reason = "too_many_proofs"
     message = "That was too often. Log in again, or choose a new password."
@@ -158,10 +221,10 @@ class LastOwner(Refusal):
 
 
 class ExportTooSoon(Refusal):
-    """One copy of one's data a day; `until` is when to ask for the next."""
+    """One copy of one's data at a time; `until` is when to ask for the next."""
 
     reason = "export_too_soon"
-    message = "One copy a day is all we can make."
+    message = "You asked for a copy not long ago. The page says when you can ask for the next."
 
     def __init__(self, until: datetime) -> None:
         super().__init__()
@@ -181,11 +244,7 @@ class UsernameChangedRecently(Refusal):
     """Names people know each other by should not change every day."""
 
     reason = "username_changed_recently"
-    message = "You have changed your username recently."
-
-    def __init__(self, until: datetime) -> None:
-        super().__init__()
-        self.until = until
+    message = "You changed your username not long ago. The page says when you can do so again."
 
 
 class SameAddress(Refusal):
@@ -197,7 +256,9 @@ class AddressTaken(Refusal):
     """Told only to somebody who reads the mail of that address."""
 
     reason = "address_taken"
-    message = "Another account has this address by now."
+    message = (
+        "Another account has this address by now. Log in to that, or ask for a new password for it."
+    )
 
 
 class TokenUnusable(Refusal):

@@ -7,10 +7,13 @@ from django.utils.timesince import TIME_STRINGS
 
 from accounts.models.email_change import CONFIRM_WITHIN, UNDO_WITHIN
 from accounts.models.export import DOWNLOAD_WITHIN, ONE_EVERY
+from accounts.models.factor_reset import APPROVE_WITHIN, WAIT
 from accounts.models.mailed_login import GOOD_FOR
 from accounts.models.second_factor import SET_UP_WITHIN, TRUSTED_FOR
 from accounts.models.token import LIFETIMES as LINKS
 from accounts.models.user import COME_BACK_WITHIN
+from accounts.services.google import GOOD_FOR as GOOGLE_GOOD_FOR
+from accounts.services.half_login import LASTS
 from accounts.services.members import UNCONFIRMED_FOR
 from accounts.services.reauth import FRESH_FOR
 from accounts.services.usernames import PAUSE
@@ -22,6 +25,10 @@ LIFETIMES = {
     "email_undo": UNDO_WITHIN,
     "export": DOWNLOAD_WITHIN,
     "export_again": ONE_EVERY,
+    "factor_reset": WAIT,
+    "factor_reset_approval": APPROVE_WITHIN,
+    "google": GOOGLE_GOOD_FOR,
+    "half_login": LASTS,
     "mailed_login": GOOD_FOR,
     "proof": FRESH_FOR,
     "second_factor": SET_UP_WITHIN,

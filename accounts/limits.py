@@ -52,12 +52,25 @@ CODE_BY_DEVICE = (
     Limit("login-code:device:day", 50, DAY),
 )
 
-# Somebody who sits at a member's open session and does not know the password.
+# Each has us ask the provider, and wait for it.
+GOOGLE_BEGIN_BY_NETWORK = Limit("google:begin", 60, QUARTER)
+GOOGLE_BY_NETWORK = Limit("google:network", 30, QUARTER)
+
+# Somebody who sits at a member's open session and cannot prove to be the member.
 PROOF_BY_SESSION = Limit("proof:session", 5, DAY)
 
-# Codes of a second factor, right or wrong: whoever types them knows the password.
+# Codes of a second factor, right or wrong: who types them has proved the first, or is logged in.
 FACTOR_BY_ACCOUNT = Limit("second-factor:account", 5, QUARTER)
 FACTOR_BY_LOGIN = Limit("second-factor:login", 5, DAY)
+
+# Whoever asks has proved the first factor. Each is some mails.
+FACTOR_RESET_BY_ACCOUNT = Limit("factor-reset:account", 3, DAY)
+
+# Nobody guesses a signature: this keeps who tries from keeping us busy. None counts by the account,
+# for with its password anybody could use that up, and the owner has no other second factor then.
+PASSKEY_BY_NETWORK = Limit("passkey:network", 60, QUARTER)
+# Each is a mail.
+PASSKEY_ADD_BY_MEMBER = Limit("passkey:add", 20, DAY)
 
 CONFIRMATION_PAUSE = Limit("confirmation:account:minute", 1, timedelta(seconds=60))
 CONFIRMATION_BY_ACCOUNT = Limit("confirmation:account:day", 5, DAY)

@@ -1,7 +1,11 @@
 """Where to go after logging in."""
 
+from urllib.parse import urlencode
+
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 NEXT_LENGTH = 2048
@@ -24,3 +28,9 @@ def requested_next(request: HttpRequest) -> str:
         and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     )
     return wanted if is_ours else ""
+
+
+def redirect_with_next(name: str, wanted: str) -> HttpResponse:
+    """To the page of that name, which leads on to `wanted` if that is anywhere."""
+    query = f"?{urlencode({'next': wanted})}" if wanted else ""
+    return redirect(reverse(name) + query)

@@ -11,11 +11,11 @@ from bottomline.sessions.request import Request
 
 KEY = "typed"
 MOST = 2000  # characters; a session is to stay small
-SECRET = ("password", "repeated", "csrf")
+SECRET = ("password", "current", "repeated", "code", "credential", "csrf")
 
 
 def keep(request: Request) -> None:
-    """Keep what was posted, but no password, for when the page is shown again."""
+    """Keep what was posted, but no proof of anything, for when the page is shown again."""
     fields = {
         name: request.POST.getlist(name)
         for name in request.POST

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from accounts.models import Event
 
 LOGINS, CHANGES = "logins", "changes"
@@ -20,12 +22,15 @@ FIRST = {
     "password": "with the password",
     "link": "by a link in your mail",
     "code": "with a code from your mail",
+    "passkey": "with a passkey",
+    "google": f"with {settings.GOOGLE_NAME}",
 }
 SECOND = {
     "": "",
     "totp": " and a code from the app",
     "recovery": " and a recovery code",
     "trusted": ", in a browser that is asked for no code",
+    "passkey": " and a passkey",
 }
 
 # By kind, and by kind and one of its details where that says more. A kind that is missing here is
@@ -53,6 +58,9 @@ SENTENCES = {
     "login.refused:bad_code": Sentence(
         "A login with a wrong code, where one was mailed to you.", LOGINS, is_failure=True
     ),
+    "login.refused:bad_passkey": Sentence(
+        "A login with a passkey that did not fit.", LOGINS, is_failure=True
+    ),
     "login.refused:unconfirmed": Sentence(
         "A login before your address was confirmed.", LOGINS, is_failure=True
     ),
@@ -63,7 +71,7 @@ SENTENCES = {
         "A login after the account was closed for good.", LOGINS, is_failure=True
     ),
     "login.refused:wrong_code": Sentence(
-        "A login with the right password and a wrong code.", LOGINS, is_failure=True
+        "A login that was right but for the code asked for last.", LOGINS, is_failure=True
     ),
     "login.paused": Sentence(
         "Logins in new browsers were paused: there were too many tries.", LOGINS, is_failure=True
@@ -72,7 +80,16 @@ SENTENCES = {
     "login_mail.requested": Sentence("Somebody asked for a mail to log in with."),
     "logout.done": Sentence("Logged out.", LOGINS),
     "reauth.done": Sentence("Typed the password before a change.", LOGINS),
+    "reauth.done:passkey": Sentence("Used a passkey before a change.", LOGINS),
+    "reauth.done:app": Sentence("Typed a code from the app before a change.", LOGINS),
+    "reauth.done:mail": Sentence("Typed a code from your mail before a change.", LOGINS),
     "reauth.refused": Sentence("A wrong password before a change.", LOGINS, is_failure=True),
+    "reauth.refused:bad_code": Sentence(
+        "A wrong code from your mail before a change.", LOGINS, is_failure=True
+    ),
+    "reauth.refused:bad_passkey": Sentence(
+        "A passkey that did not fit before a change.", LOGINS, is_failure=True
+    ),
     "reauth.refused:wrong_code": Sentence("A wrong code before a change.", LOGINS, is_failure=True),
     "reauth.refused:too_many_proofs": Sentence(
         "A session was ended after too many wrong passwords.", LOGINS, is_failure=True
@@ -92,8 +109,34 @@ SENTENCES = {
     "recovery_codes.renewed": Sentence(
         "New recovery codes were made; the old ones are dead.", CHANGES
     ),
+    "second_factor.ended_by_operator": Sentence(
+        "The second factor was ended by those who run the site.", CHANGES
+    ),
+    "factor_reset.requested": Sentence(
+        "Somebody who has no app and no recovery code asked to end the second factor.", CHANGES
+    ),
+    "factor_reset.approved": Sentence("Staff agreed to end the second factor.", CHANGES),
+    "factor_reset.refused": Sentence("Staff refused to end the second factor.", CHANGES),
+    "factor_reset.called_off": Sentence("The end of the second factor was called off.", CHANGES),
+    "factor_reset.lapsed": Sentence(
+        "The second factor stays: nobody of staff agreed to end it in time.", CHANGES
+    ),
+    "factor_reset.done": Sentence(
+        "The second factor was ended, as somebody who lost it had asked.", CHANGES
+    ),
+    "identity.linked": Sentence(
+        f"{settings.GOOGLE_NAME} was linked: an account there logs in here.", CHANGES
+    ),
+    "identity.unlinked": Sentence(
+        f"{settings.GOOGLE_NAME} was unlinked, and logs nobody in any more.", CHANGES
+    ),
     "browser.trusted": Sentence("No code is asked for in a browser any more.", CHANGES),
     "browser.distrusted": Sentence("A code is asked for in a browser again.", CHANGES),
+    "passkey.added": Sentence("A passkey was added.", CHANGES),
+    "passkey.removed": Sentence("A passkey was removed.", CHANGES),
+    "passkey.copied": Sentence(
+        "A passkey was refused: there may be a copy of it.", LOGINS, is_failure=True
+    ),
     "account.disowned": Sentence(
         "“This wasn’t me”: everybody was logged out, and the password stopped working.", CHANGES
     ),
@@ -151,6 +194,27 @@ SENTENCES = {
     "mail.sent:recovery_code_used": Sentence("We told you by mail that a recovery code was used."),
     "mail.sent:new_recovery_codes": Sentence(
         "We told you by mail that new recovery codes were made."
+    ),
+    "mail.sent:factor_reset_requested": Sentence(
+        "We told you by mail that somebody asked to end the second factor."
+    ),
+    "mail.sent:factor_reset_soon": Sentence(
+        "We reminded you by mail that the second factor is about to end."
+    ),
+    "mail.sent:factor_reset_over": Sentence("We told you by mail that the second factor stays."),
+    "mail.sent:factor_reset_done": Sentence(
+        "We told you by mail that the second factor was ended."
+    ),
+    "mail.sent:passkey_added": Sentence("We told you by mail that a passkey was added."),
+    "mail.sent:passkey_removed": Sentence("We told you by mail that a passkey was removed."),
+    "mail.sent:passkey_copied": Sentence(
+        "We told you by mail that there may be a copy of a passkey."
+    ),
+    "mail.sent:identity_linked": Sentence(
+        f"We told you by mail that {settings.GOOGLE_NAME} was linked."
+    ),
+    "mail.sent:identity_unlinked": Sentence(
+        f"We told you by mail that {settings.GOOGLE_NAME} was unlinked."
     ),
     "mail.sent:sessions_ended": Sentence("We told you by mail that all other sessions were ended."),
     "mail.sent:new_login": Sentence("We told you by mail of a login that was unusual."),

@@ -2,7 +2,7 @@ from uuid import UUID
 
 from celery import shared_task
 
-from accounts.services import export, history, profile
+from accounts.services import export, history, lost_factor, profile
 
 
 @shared_task
@@ -16,6 +16,11 @@ def make_export(export_id: str) -> None:
 @shared_task
 def make_exports() -> None:
     export.sweep()
+
+
+@shared_task
+def finish_factor_resets() -> None:
+    lost_factor.sweep()
 
 
 @shared_task

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import Max
 
+from accounts import provider
 from accounts.errors import LastWayIn
 from accounts.models import Event, User
 
@@ -25,6 +27,7 @@ class Way:
     invitation: str  # what leads there, on the login page
     page: str  # where a member changes it
     has: Callable[[User], bool]
+    is_offered: Callable[[], bool] = lambda: True  # by this installation
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def register(way: Way) -> Way:
 
 
 def find(name: str) -> Way | None:
-    return _ways.get(name)
+    """The way of that name, if there is one here."""
+    return next((way for way in _offered() if way.name == name), None)
 
 
 def find_by_method(method: str) -> Way | None:
@@ -57,9 +61,13 @@ def find_by_method(method: str) -> Way | None:
 
 
 def list_own(user: User) -> list[OwnWay]:
-    """Every way in there is, and how it stands with this member; one query."""
+    """Every way in there is, and how it stands with this member.
+
+    One query, and one for each way that keeps rows of its own.
+    """
     used = _last_uses(user)
-    there = {way.name for way in _ways.values() if way.has(user)}
+    offered = _offered()
+    there = {way.name for way in offered if way.has(user)}
     return [
         OwnWay(
             way=way,
@@ -67,7 +75,7 @@ def list_own(user: User) -> list[OwnWay]:
             is_only=there == {way.name},
             last_used=used.get(way.name),
         )
-        for way in _ways.values()
+        for way in offered
     ]
 
 
@@ -77,8 +85,12 @@ def require_another(user: User, without: str) -> None:
     In the transaction that takes it away, with the member held: of two who give up one each the
     second finds the first gone.
     """
-    if not any(way.has(user) for way in _ways.values() if way.name != without):
+    if not any(way.has(user) for way in _offered() if way.name != without):
         raise LastWayIn
+
+
+def _offered() -> list[Way]:
+    return [way for way in _ways.values() if way.is_offered()]
 
 
 def _last_uses(user: User) -> dict[str, datetime]:
@@ -103,6 +115,19 @@ PASSWORD = register(
         has=lambda user: user.has_usable_password(),
     )
 )
+PASSKEY = register(
+    Way(
+        name="passkey",
+        methods=frozenset({"passkey"}),
+        title="Passkeys",
+        strength="Strongest: your device proves it, and nobody can talk you out of it.",
+        door="/login/passkey/",
+        invitation="Log in with a passkey",
+        page="/account/security/passkeys/",
+        has=lambda user: user.passkeys.exists(),
+        is_offered=lambda: settings.HAS_PASSKEYS,
+    )
+)
 MAIL = register(
     Way(
         name="mail",
@@ -113,5 +138,18 @@ MAIL = register(
         invitation="Log in by mail",
         page="/email/change/",
         has=lambda user: not user.is_staff,
+    )
+)
+GOOGLE = register(
+    Way(
+        name="google",
+        methods=frozenset({"google"}),
+        title=settings.GOOGLE_NAME,
+        strength="As strong as your account there: who is in that gets in here.",
+        door="/login/google/",
+        invitation=f"Continue with {settings.GOOGLE_NAME}",
+        page="/account/security/google/",
+        has=lambda user: user.identities.filter(issuer=provider.issuer()).exists(),
+        is_offered=provider.is_offered,
     )
 )

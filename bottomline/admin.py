@@ -1,8 +1,8 @@
 """The admin, entered through our own login: no second door (ASVS 6.3.4)."""
 
-from typing import Any
+from typing import Any, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 
 from bottomline import dashboard
+from bottomline.sessions.request import Request
 
 
 class Rows(admin.ModelAdmin):
@@ -43,6 +44,11 @@ class TemporaryRedirect(HttpResponseRedirect):
     status_code = 307  # with the same method and body (RFC 9110, 15.4.8)
 
 
+TWO_FACTORS = (
+    "The admin opens only to staff who have proved a second factor. Set one up here, or log in "
+    "again with the one you have, or with a passkey."
+)
+
 CLOSED = {"password_change", "password_change_done"}
 
 
@@ -51,11 +57,18 @@ class Site(admin.AdminSite):
     site_title = "The Bottom Line"
     index_title = "Administration"
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Staff, in a session that has proved two factors (ASVS 6.3.3)."""
+        return super().has_permission(request) and _has_two_factors(request)
+
     @method_decorator(login_not_required)
     def login(self, request: HttpRequest, extra_context: object = None) -> HttpResponse:
         """Not a login page: on to ours, or in, or no."""
         if self.has_permission(request):
             return redirect("admin:index")
+        if super().has_permission(request):
+            messages.warning(request, TWO_FACTORS)
+            return redirect("/account/security/factor/")
         if request.user.is_authenticated:
             raise PermissionDenied
         return redirect_to_login(request.GET.get("next", "/admin/"), "/login/")
@@ -71,3 +84,8 @@ class Site(admin.AdminSite):
 
     def get_urls(self) -> list:
         return [url for url in super().get_urls() if getattr(url, "name", None) not in CLOSED]
+
+
+def _has_two_factors(request: HttpRequest) -> bool:
+    meta = cast(Request, request).session.meta
+    return meta is not None and meta.has_two_factors

@@ -40,6 +40,7 @@ HEAD_LIMITS = "--http1-buffer-size 16384 --http1-header-read-timeout 5000"
 # What an operator may have set, and every later command must find again.
 ALSO_KEPT = (
     "SECRET_KEY_FILE",
+    "SECRET_KEY_FALLBACKS",
     "DATABASE_URL",
     "REDIS_CACHE_URL",
     "CELERY_BROKER_URL",
@@ -48,6 +49,8 @@ ALSO_KEPT = (
     "SUPPORT_URL",
     "ALLOWED_HOSTS",
     "TRUSTED_PROXY_COUNT",
+    "MEDIA_DIR",
+    "STORAGE_URL",
 )
 
 # Celery warns root users; on a machine of one's own that is noise before the first link.
@@ -259,5 +262,7 @@ def _is_ready(port: int) -> bool:
 
 
 if __name__ == "__main__":
+    # A shell that starts us in the background has us ignore it, and the manager comes later.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     main()

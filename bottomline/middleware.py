@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse
 
-from bottomline import bodies, metrics, refusals, request_id
+from bottomline import bodies, metrics, refusals, request_id, seldom
 from bottomline.caller import client_ip
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY, TooManyAttempts, Unavailable
 from bottomline.refusals import view_name
@@ -21,7 +21,8 @@ HEADERS = {
     "Content-Security-Policy": settings.CONTENT_SECURITY_POLICY,
     "Reporting-Endpoints": settings.REPORTING_ENDPOINTS,
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), "
+    "publickey-credentials-create=(self), publickey-credentials-get=(self)",
     "X-Robots-Tag": "noindex, nofollow",
     "Cache-Control": "no-store, private",
 }
@@ -134,7 +135,7 @@ class Refusals:
         except EOFError:
             return _refused(request, 400, "body_cut_off")
         except Unavailable as error:
-            return unavailable(request, error.reason, retry_after=error.retry_after)
+            return full(request, error)
         response = self.get_response(request)
         if response.status_code == 405 and not response.content:
             page = error_page(request, 405)
@@ -222,15 +223,28 @@ def refusal(request: HttpRequest, error: Exception) -> HttpResponse | None:
     if isinstance(error, TooManyAttempts):
         return over_limit(request, error)
     if isinstance(error, Unavailable):
-        log.warning("unavailable", extra={"reason": error.reason})
-        return unavailable(request, error.reason, retry_after=error.retry_after)
+        return full(request, error)
     if isinstance(error, DATABASE_AWAY):
-        log.error("database.away", extra={"error": type(error).__name__})
+        if seldom.is_due("database.away"):
+            log.error("database.away", extra={"error": type(error).__name__})
         return unavailable(request, "database_away")
     if isinstance(error, REDIS_AWAY):
-        log.error("redis.away", extra={"error": type(error).__name__})
-        return unavailable(request, "redis_away")
+        return redis_away(request, error)
     return None
+
+
+def full(request: HttpRequest, error: Unavailable) -> HttpResponse:
+    """503: something we need has no place for one more, or did not do its work."""
+    if seldom.is_due(error.reason):
+        log.warning("unavailable", extra={"reason": error.reason})
+    return unavailable(request, error.reason, retry_after=error.retry_after)
+
+
+def redis_away(request: HttpRequest, error: Exception) -> HttpResponse:
+    """503 for want of Redis."""
+    if seldom.is_due("redis.away"):
+        log.error("redis.away", extra={"error": type(error).__name__})
+    return unavailable(request, "redis_away")
 
 
 def over_limit(request: HttpRequest, error: TooManyAttempts) -> HttpResponse:

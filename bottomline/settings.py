@@ -8,7 +8,7 @@ import os
 import sys
 from datetime import timedelta
 from email.utils import parseaddr
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
@@ -58,6 +58,29 @@ if urlsplit(SITE_URL).scheme not in {"http", "https"} or not urlsplit(SITE_URL).
     )
 IS_HTTPS = SITE_URL.startswith("https://")
 SITE_HOST = urlsplit(SITE_URL).hostname or ""
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an address, as browsers write them."""
+    parts = urlsplit(url)
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    port = f":{parts.port}" if parts.port not in {None, usual} else ""
+    return f"{parts.scheme}://{host}{port}"
+
+
+def is_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+SITE_ORIGIN = origin_of(SITE_URL)
+# A passkey is bound to the site's name, so there are none for a number; and browsers make them over
+# https alone, or for the machine they run on.
+HAS_PASSKEYS = not is_number(SITE_HOST) and (IS_HTTPS or SITE_HOST == "localhost")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=[SITE_HOST, *(["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])]
 )
@@ -156,6 +179,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     # Nothing may wait for ever: neither for a connection, nor a statement, nor a lock. A URL's own
     # ?options= comes instead, as a long migration needs.
+    from bottomline.database import BoundedConnection
+
     database_options = {
         # Fewer connections than the web server has threads. Whoever finds none in a second is told
         # to come back; and a pool that gives up early finds a database that is back at once.
@@ -163,6 +188,8 @@ else:
         "connect_timeout": 2,
         "options": "-c statement_timeout=5000 -c lock_timeout=2000",
     }
+    if not IS_COMMAND:  # one of which, a migration, may take as long as it needs
+        database_options["pool"]["connection_class"] = BoundedConnection
 DATABASES["default"]["OPTIONS"] = database_options | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -231,6 +258,8 @@ DEVICE_COOKIE_NAME = f"{COOKIE_PREFIX}device"
 
 # Between the first factor and the second.
 HALF_LOGIN_COOKIE_NAME = f"{COOKIE_PREFIX}half-login"
+# What a browser has begun with a provider such as Google.
+GOOGLE_COOKIE_NAME = f"{COOKIE_PREFIX}google"
 # Which login by mail a browser has asked for, and by which way somebody logged in in it last.
 MAILED_LOGIN_COOKIE_NAME = f"{COOKIE_PREFIX}login"
 WAY_IN_COOKIE_NAME = f"{COOKIE_PREFIX}way"
@@ -272,6 +301,26 @@ if not 1 <= PROOF_OF_WORK_BITS <= 24:
     raise ImproperlyConfigured("PROOF_OF_WORK_BITS must be from 1 to 24; each doubles the work")
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
+
+# Logging in with Google, or with any other provider of OpenID Connect. Without an id there is no
+# such way. What the provider says is believed of the issuer that the address of its discovery
+# document names, and of no other.
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", default="")
+GOOGLE_CLIENT_SECRET = env.str("GOOGLE_CLIENT_SECRET", default="")
+GOOGLE_DISCOVERY_URL = env.str(
+    "GOOGLE_DISCOVERY_URL", default="https://accounts.google.com/.well-known/openid-configuration"
+)
+GOOGLE_NAME = env.str("GOOGLE_NAME", default="Google")
+if GOOGLE_CLIENT_ID and not GOOGLE_CLIENT_SECRET:
+    raise ImproperlyConfigured("GOOGLE_CLIENT_ID needs its GOOGLE_CLIENT_SECRET")
+if not (
+    GOOGLE_DISCOVERY_URL.startswith("https://" if IS_HTTPS else ("https://", "http://"))
+    and GOOGLE_DISCOVERY_URL.endswith("/.well-known/openid-configuration")
+):
+    raise ImproperlyConfigured(
+        "GOOGLE_DISCOVERY_URL must be the https address of the provider's discovery document, "
+        "which ends in /.well-known/openid-configuration"
+    )
 
 # How many people a member may invite: so many from the first day, and more for everybody who came
 # in by them and has stayed for so long. Nothing is counted in a column, so a change holds at once.
@@ -366,6 +415,7 @@ def every(interval: timedelta, task: str) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULE = {
     "send what waits in the outbox": every(OUTBOX_SWEEP_EVERY, "bottomline.outbox.tasks.sweep"),
     "make the copies members asked for": every(MINUTE, "accounts.tasks.make_exports"),
+    "end second factors that were lost": every(MINUTE, "accounts.tasks.finish_factor_resets"),
     "seal the security history": every(MINUTE, "accounts.tasks.seal_events"),
     "clean away what is over": every(HOUR, "bottomline.tasks.clean_all"),
     "delete pictures nobody shows": every(DAY, "accounts.tasks.prune_pictures"),

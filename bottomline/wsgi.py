@@ -7,9 +7,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "bottomline.settings")
 
 django_application = get_wsgi_application()
 
-# Settings and models are ready only now.
-from bottomline.exposition import Counted, Exposition, State  # noqa: E402
-from bottomline.sessions.gate import Gate  # noqa: E402
+from bottomline.exposition import Counted, Exposition, State  # noqa: E402  (models are ready only now)
+from bottomline.sessions.gate import Gate  # noqa: E402  (so are those it reads)
 
 # Whoever computes in Python gives way to the next after a millisecond instead of five: a member's
 # question does not wait behind several logins.

@@ -8,7 +8,7 @@ a service sees its own folder alone. A second run changes nothing.
 
 exchanges the signing key. The old one still verifies: links in mails and sessions go on working.
 Empty the file secret_key_fallbacks when the longest of them has run out, but read "Key rotation" in
-README.md before: who wanted no more invites is known by that key alone.
+docs/operating.md before: who wanted no more invites is known by that key alone.
 """
 
 import secrets

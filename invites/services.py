@@ -48,7 +48,8 @@ def issue(
         if email and not issuer.is_staff and mailbox(email) == mailbox(issuer.email):
             raise OwnAddress
         spend((limits.ISSUE_BY_MEMBER, str(issuer.pk)))
-        _require_room(issuer, uses)  # before anything of the mailbox's is used up
+        if mail:
+            _require_room(issuer, uses)  # before anything of the mailbox's is used up
     goes_out = mail and _may_mail(invite)
     with transaction.atomic():
         if issuer is not None:

@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import get_language_from_request
 
 from accounts.addresses import InvalidUsername
-from accounts.cookies import forget_mailed_login
+from accounts.cookies import begun_by, forget_google, forget_mailed_login, kept_by
 from accounts.decorators import (
     anonymous_only,
     credentials,
@@ -22,12 +22,13 @@ from accounts.forms import AskForMailForm
 from accounts.lifetimes import in_words
 from accounts.redirects import next_url
 from accounts.requests import MemberRequest
-from accounts.services import mailed_login, usernames
+from accounts.services import google, mailed_login, usernames
+from accounts.services.proved import Proved
 from accounts.views.finish import finish
-from accounts.views.mailed_login import kept_by, on_its_way
+from accounts.views.google import leave, offered
+from accounts.views.mailed_login import on_its_way
 from bottomline.caller import caller_of
-from bottomline.captcha.forms import render_form
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 from bottomline.sessions.request import Request
 from invites import quota, services, signup
 from invites.errors import InviteUnusable, InvitingPaused, OwnAddress, QuotaSpent, WrongAddress
@@ -57,7 +58,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
                 log_only("signup.trapped", caller=caller)
             else:
                 language = get_language_from_request(request)
-                signup.sign_up(token, **typed, language=language, caller=caller)
+                signup.sign_up(invite, **typed, language=language, caller=caller)
             return _check_email(request, typed["email"])
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
@@ -80,7 +81,7 @@ def by_mail(request: HttpRequest, token: str) -> HttpResponse:
     try:
         invite = services.open_link(token, caller=caller)
         if form.is_valid():
-            kept = signup.ask_by_mail(token, form.cleaned_data["email"], caller=caller)
+            kept = signup.ask_by_mail(invite, form.cleaned_data["email"], caller=caller)
             return on_its_way(request, kept)
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
@@ -89,33 +90,49 @@ def by_mail(request: HttpRequest, token: str) -> HttpResponse:
     return render_form(request, "invites/by_mail.html", {"form": form, "invite": invite})
 
 
+@post_only
+@anonymous_only
+@link_page
+@offered
+def by_google(request: HttpRequest, token: str) -> HttpResponse:
+    """Signing up without a password: a provider says whose the address is."""
+    try:
+        caller = caller_of(request)
+        invite = services.open_link(token, caller=caller)
+        signup.require_no_staff(invite, caller=caller)
+    except InviteUnusable:
+        return render(request, "invites/unusable.html", status=410)
+    return leave(request, google.begin(invite=invite.public_id))
+
+
 @form_page
 @anonymous_only
 def join(request: Request) -> HttpResponse:
-    """Where somebody who has proved their mailbox chooses a name, and is a member then."""
-    caller, browser = caller_of(request), kept_by(request)
-    asked = mailed_login.find_newcomer(browser)
-    if asked is None:
-        return render(request, "accounts/mailed_login/unusable.html", status=410)
+    """Where somebody who has proved their address chooses a name, and is a member then."""
+    caller = caller_of(request)
+    proved = _find_newcomer(request)
+    if proved is None:
+        return render(request, "invites/too_late.html", status=410)
     form = JoinForm(posted(request))
     try:
         if form.is_valid():
             language = get_language_from_request(request)
-            user = signup.join(browser, **form.cleaned_data, language=language, caller=caller)
+            user = signup.join(proved, **form.cleaned_data, language=language, caller=caller)
             response = finish(
-                request, user, method="link", caller=caller, next_url=next_url(request)
+                request, user, method=proved.method, caller=caller, next_url=next_url(request)
             )
             forget_mailed_login(response)
+            forget_google(response)
             return response
+        signup.find_invite(proved, caller=caller)
     except TokenUnusable:
-        return render(request, "accounts/mailed_login/unusable.html", status=410)
+        return render(request, "invites/too_late.html", status=410)
     except (InviteUnusable, WrongAddress):
         return render(request, "invites/unusable.html", status=410)
     except (UsernameTaken, AddressTaken) as refusal:
         form.add_error("username" if refusal.reason == "username_taken" else None, refusal.message)
-    status = 422 if form.is_bound else 200
-    context = {"form": form, "email": asked.sent_to}
-    return render(request, "invites/join.html", context, status=status)
+    context = {"form": form, "email": proved.email}
+    return render_form(request, "invites/join.html", context)
 
 
 @form_page
@@ -144,8 +161,7 @@ def enter_code(request: HttpRequest) -> HttpResponse:
     form = CodeForm(posted(request))
     if form.is_valid():
         return redirect("invites:welcome", token=form.cleaned_data["code"])
-    status = 422 if form.is_bound else 200
-    return render(request, "invites/enter_code.html", {"form": form}, status=status)
+    return render_form(request, "invites/enter_code.html", {"form": form})
 
 
 @page
@@ -180,8 +196,7 @@ def mine(request: MemberRequest) -> HttpResponse:
         "earned": settings.INVITE_EARNED,
         "earned_after_days": settings.INVITE_EARNED_AFTER_DAYS,
     }
-    status = 422 if form.is_bound else 200
-    return render(request, "invites/mine.html", context, status=status)
+    return render_form(request, "invites/mine.html", context)
 
 
 @post_only
@@ -219,6 +234,12 @@ def revoke(request: MemberRequest, public_id: str) -> HttpResponse:
     services.revoke(invite, caller=caller_of(request))
     messages.success(request, "The invite is revoked. Its link no longer works.")
     return redirect("invites:mine")
+
+
+def _find_newcomer(request: HttpRequest) -> Proved | None:
+    """Who has proved an address in this browser, one way or the other."""
+    by_google = google.find_newcomer(begun_by(request))
+    return by_google or mailed_login.find_newcomer(kept_by(request))
 
 
 def _mine(request: MemberRequest, public_id: str) -> Invite:

@@ -12,11 +12,22 @@ from accounts.emails.email_change import (
 )
 from accounts.emails.email_confirmation import confirm_again, confirm_email
 from accounts.emails.export import export_ready
+from accounts.emails.factor_reset import (
+    factor_reset_done,
+    factor_reset_over,
+    factor_reset_requested,
+    factor_reset_soon,
+)
 from accounts.emails.mailed_login import mailed_login
 from accounts.emails.notices import (
     already_member,
+    identity_linked,
+    identity_unlinked,
     new_login,
     new_recovery_codes,
+    passkey_added,
+    passkey_copied,
+    passkey_removed,
     password_changed,
     recovery_code_used,
     second_factor_off,
@@ -40,12 +51,21 @@ __all__ = [
     "email_restored",
     "email_taken_back",
     "export_ready",
+    "factor_reset_done",
+    "factor_reset_over",
+    "factor_reset_requested",
+    "factor_reset_soon",
+    "identity_linked",
+    "identity_unlinked",
     "login_paused",
     "mail_to",
     "mailed_login",
     "new_login",
     "new_recovery_codes",
     "nobody",
+    "passkey_added",
+    "passkey_copied",
+    "passkey_removed",
     "password_changed",
     "recovery_code_used",
     "reset_password",

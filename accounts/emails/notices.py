@@ -1,5 +1,7 @@
 """Telling owners what happened to their account."""
 
+from django.conf import settings
+
 from accounts.emails.composing import event_of, mail_to, notice
 from accounts.models import Event, User
 from bottomline.outbox.mails import Mail, register
@@ -77,6 +79,56 @@ def new_recovery_codes(event: Event) -> None:
 @register("new_recovery_codes")
 def _compose_new_recovery_codes(message: OutboxMessage) -> Mail | None:
     return notice("new_recovery_codes", message)
+
+
+def passkey_added(event: Event) -> None:
+    """Tell an owner that a passkey was added."""
+    enqueue("passkey_added", event.pk)
+
+
+@register("passkey_added")
+def _compose_passkey_added(message: OutboxMessage) -> Mail | None:
+    return notice("passkey_added", message)
+
+
+def passkey_removed(event: Event) -> None:
+    """Tell an owner that a passkey was removed."""
+    enqueue("passkey_removed", event.pk)
+
+
+@register("passkey_removed")
+def _compose_passkey_removed(message: OutboxMessage) -> Mail | None:
+    return notice("passkey_removed", message)
+
+
+def passkey_copied(event: Event) -> None:
+    """Tell an owner that a passkey was refused, for there may be a copy of it."""
+    enqueue("passkey_copied", event.pk)
+
+
+@register("passkey_copied")
+def _compose_passkey_copied(message: OutboxMessage) -> Mail | None:
+    return notice("passkey_copied", message)
+
+
+def identity_linked(event: Event) -> None:
+    """Tell an owner that an account at a provider logs in to theirs from now on."""
+    enqueue("identity_linked", event.pk)
+
+
+@register("identity_linked")
+def _compose_identity_linked(message: OutboxMessage) -> Mail | None:
+    return notice("identity_linked", message, provider=settings.GOOGLE_NAME)
+
+
+def identity_unlinked(event: Event) -> None:
+    """Tell an owner that it does so no longer."""
+    enqueue("identity_unlinked", event.pk)
+
+
+@register("identity_unlinked")
+def _compose_identity_unlinked(message: OutboxMessage) -> Mail | None:
+    return notice("identity_unlinked", message, provider=settings.GOOGLE_NAME)
 
 
 def already_member(user: User) -> None:

@@ -15,6 +15,11 @@ from accounts.addresses import (
     require_username,
 )
 from accounts.password_validation import MAX_LENGTH, LengthValidator
+from accounts.texts import UnwelcomeText, several_lines
+
+# To compose a text takes the square of its length in marks, seconds for what a request may hold.
+# One letter with its marks is seldom more than this many characters.
+DECOMPOSED = 4
 
 
 class EmailField(forms.CharField):
@@ -103,3 +108,21 @@ class PasswordField(forms.CharField):
         kwargs.setdefault("label", "Password")
         kwargs.setdefault("error_messages", {"required": "Enter a password."})
         super().__init__(strip=False, widget=forms.PasswordInput(attrs=attrs), **kwargs)
+
+
+def clean_prose(raw: str, longest: int) -> str:
+    """What somebody wrote in several lines, as it is kept."""
+    require_length(raw, longest, DECOMPOSED)
+    try:
+        text = several_lines(raw)
+    except UnwelcomeText as error:
+        raise ValidationError(str(error)) from None
+    require_length(text, longest)
+    return text
+
+
+def require_length(text: str, longest: int, times: int = 1) -> None:
+    if len(text) > times * longest:
+        raise ValidationError(
+            f"That is {len(text)} characters long. Use {longest} at most.",
+        )

@@ -1,4 +1,5 @@
 from django import forms
+from django.conf import settings
 from django.utils.datastructures import MultiValueDict
 
 from accounts.forms.fields import PasswordField
@@ -18,7 +19,8 @@ class LoginForm(ChallengeForm):
         error_messages={"required": "Enter your email address."},
         widget=forms.EmailInput(
             attrs={
-                "autocomplete": "username",
+                # Browsers offer passkeys at this field: see static/js/passkeys.js.
+                "autocomplete": "username webauthn" if settings.HAS_PASSKEYS else "username",
                 "autocapitalize": "none",
                 "spellcheck": "false",
                 "autofocus": True,

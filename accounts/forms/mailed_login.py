@@ -20,7 +20,7 @@ class RememberForm(forms.Form):
     remember = forms.BooleanField(label="Keep me logged in on this device", required=False)
 
 
-class LoginCodeForm(RememberForm):
+class MailedCodeForm(forms.Form):
     """Eight digits, however they were typed or pasted: in groups, with dashes, or full width."""
 
     code = forms.CharField(
@@ -37,7 +37,6 @@ class LoginCodeForm(RememberForm):
             }
         ),
     )
-    field_order = ("code", "remember")
 
     def clean_code(self) -> str:
         typed = unicodedata.normalize("NFKC", self.cleaned_data["code"])
@@ -47,3 +46,7 @@ class LoginCodeForm(RememberForm):
                 "The code has eight digits, like 1234 5678. Copy it from the mail."
             )
         return code
+
+
+class LoginCodeForm(MailedCodeForm, RememberForm):
+    field_order = ("code", "remember")

@@ -9,8 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 
+from accounts.forms.fields import DECOMPOSED, clean_prose, require_length
 from accounts.models.user import BIO_LENGTH, DISPLAY_NAME_LENGTH
-from accounts.texts import UnwelcomeText, one_line, several_lines
+from accounts.texts import UnwelcomeText, one_line
 from bottomline.pictures.squares import MOST_BYTES
 
 REGIONS = {
@@ -48,11 +49,6 @@ class GuessedTimeZone(forms.ChoiceField):
         return value if self.valid_value(value) else settings.TIME_ZONE
 
 
-# To compose a text takes the square of its length in marks, seconds for what a request may hold.
-# One letter with its marks is seldom more than this many characters.
-DECOMPOSED = 4
-
-
 class ProfileForm(forms.Form):
     display_name = forms.CharField(
         label="Name",
@@ -75,22 +71,16 @@ class ProfileForm(forms.Form):
     )
 
     def clean_display_name(self) -> str:
-        _require_length(self.cleaned_data["display_name"], DISPLAY_NAME_LENGTH, DECOMPOSED)
+        require_length(self.cleaned_data["display_name"], DISPLAY_NAME_LENGTH, DECOMPOSED)
         try:
             name = one_line(self.cleaned_data["display_name"])
         except UnwelcomeText as error:
             raise ValidationError(str(error)) from None
-        _require_length(name, DISPLAY_NAME_LENGTH)  # composing can make it longer
+        require_length(name, DISPLAY_NAME_LENGTH)  # composing can make it longer
         return name
 
     def clean_bio(self) -> str:
-        _require_length(self.cleaned_data["bio"], BIO_LENGTH, DECOMPOSED)
-        try:
-            bio = several_lines(self.cleaned_data["bio"])
-        except UnwelcomeText as error:
-            raise ValidationError(str(error)) from None
-        _require_length(bio, BIO_LENGTH)
-        return bio
+        return clean_prose(self.cleaned_data["bio"], BIO_LENGTH)
 
 
 class PictureForm(forms.Form):
@@ -117,10 +107,3 @@ class PictureForm(forms.Form):
         if len(content) > MOST_BYTES:
             raise ValidationError("That file is larger than 2 MB. Choose a smaller one.")
         return content
-
-
-def _require_length(text: str, longest: int, times: int = 1) -> None:
-    if len(text) > times * longest:
-        raise ValidationError(
-            f"That is {len(text)} characters long. Use {longest} at most.",
-        )

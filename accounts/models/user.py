@@ -74,6 +74,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     session_epoch = models.PositiveIntegerField(default=0, editable=False)
     # Since when a second factor is asked for; None where there is none.
     second_factor_at = models.DateTimeField("second factor since", null=True, editable=False)
+    # When that ends, if staff approve: somebody asked for it. Every page of theirs says so.
+    factor_reset_due_at = models.DateTimeField(null=True, editable=False)
+    # What passkeys know the account by: random, and the same for all of them.
+    passkey_handle = models.UUIDField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     # The message that says goodbye: as long as it waits to be sent, so does the erasing.
@@ -96,7 +100,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         "is_staff",
         "blocked_until",
         "session_epoch",
+        "factor_reset_due_at",
     )
+    SNAPSHOT_MOMENTS = ("blocked_until", "factor_reset_due_at")
 
     class Meta:
         constraints = [
@@ -196,7 +202,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.language, self.time_zone = settings.LANGUAGE_CODE, settings.TIME_ZONE
         self.is_staff = self.is_superuser = False
         self.last_login = self.password_changed_at = self.blocked_until = self.farewell = None
-        self.second_factor_at = None
+        self.second_factor_at = self.factor_reset_due_at = None
+        self.passkey_handle = None
         self.set_unusable_password()
         self.erased_at = timezone.now()
 
@@ -204,16 +211,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What a session remembers of this user, and when it was read."""
         kept = {name: getattr(self, name) for name in self.SNAPSHOT_FIELDS}
         kept["id"] = str(kept["id"])
-        kept["blocked_until"] = self.blocked_until and self.blocked_until.isoformat()
+        for name in self.SNAPSHOT_MOMENTS:
+            kept[name] = kept[name] and kept[name].isoformat()
         return kept | {"read_at": timezone.now().timestamp()}
 
     @classmethod
     def from_snapshot(cls, kept: dict[str, Any]) -> "User":
         """A user built from a session, without SQL; touching any other field loads it."""
-        until = kept["blocked_until"]
-        fields = kept | {
-            "id": UUID(kept["id"]),
-            "blocked_until": until and datetime.fromisoformat(until),
-        }
+        fields = kept | {"id": UUID(kept["id"])}
+        for name in cls.SNAPSHOT_MOMENTS:
+            fields[name] = fields[name] and datetime.fromisoformat(fields[name])
         values = [fields[name] for name in cls.SNAPSHOT_FIELDS]
         return cls.from_db(None, cls.SNAPSHOT_FIELDS, values)

@@ -3,17 +3,16 @@
 from collections.abc import Callable
 from contextlib import suppress
 
-from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import emails, limits
 from accounts.addresses import canonical_email
-from accounts.errors import AddressTaken, ProofTooOld, SameAddress, TokenUnusable
+from accounts.errors import AddressTaken, SameAddress, TokenUnusable
 from accounts.events import record
 from accounts.models import EmailChange, User, holder_of
 from accounts.models.email_change import CONFIRM, UNDO
-from accounts.services import closing, links, members, reauth, sessions
+from accounts.services import disown, links, members, reauth, sessions
 from bottomline.caller import Caller
 from bottomline.limits import spend
 
@@ -39,11 +38,7 @@ def start(user: User, new_email: str, *, caller: Caller) -> EmailChange:
         (limits.EMAIL_CHANGE_BY_NETWORK, caller.network),
     )
     with transaction.atomic():
-        owner = User.objects.select_for_update().get(pk=user.pk)
-        if owner.session_epoch != user.session_epoch:
-            # The owner put an end to this session while we waited for the row: an undo must not
-            # be followed by the next change of whoever it was meant for.
-            raise ProofTooOld
+        owner = reauth.hold(user)
         EmailChange.objects.open().filter(user=owner).update(ended_at=timezone.now())
         change = EmailChange.objects.create(user=owner, old_email=owner.email, new_email=new_email)
         event = record(
@@ -121,8 +116,7 @@ def open_undo(token: str, *, caller: Caller) -> EmailChange:
 def undo(token: str, *, caller: Caller) -> User:
     """Give the account back to its old address, and shut out whoever else has been in it.
 
-    Sessions, mailed links and all later changes end. So does the password: whoever asked for the
-    change had to type it. If they closed the account, it stays. The old address is mailed a link to
+    All later changes end, and what `disown.shut_out` ends. The old address is mailed a link to
     choose another password. Raises TokenUnusable, TooManyAttempts, AddressTaken.
     """
     change = open_undo(token, caller=caller)
@@ -143,8 +137,7 @@ def _undo(opened: EmailChange, caller: Caller) -> User:
     if user.email != change.old_email:
         emails.email_taken_back([each for each in since if each.confirmed_at][-1])
     _move(user, change.old_email)
-    members.set_password(user, make_password(None))
-    closing.call_off(user, caller=caller)
+    disown.shut_out(user, caller=caller)
     emails.email_restored(
         record("email_change.undone", caller=caller, user=user, change=str(change.public_id))
     )

@@ -87,7 +87,15 @@ def erase(user_id: UUID) -> bool:
         after_commit(export.delete_files, list(user.exports.values_list("name", flat=True)))
         if user.picture:
             after_commit(store.remove, user.picture)
-        for kept in (user.tokens, user.exports, user.email_changes, user.former_usernames):
+        for kept in (
+            user.tokens,
+            user.exports,
+            user.email_changes,
+            user.former_usernames,
+            user.factor_resets,
+            user.identities,
+            user.passkeys,
+        ):
             kept.all().delete()
         MailedLogin.objects.filter(sent_to=user.email).delete()
         # Of others who have asked to move to this address, which they were never given.

@@ -176,6 +176,7 @@ def _parts(user: User) -> Iterator[Part]:
     yield Part("README.txt", [README.format(username=user.username, made=timezone.now())])
     yield Part("profile.json", as_json(_profile(user)))
     yield Part("second-factor.json", as_json(_second_factor(user)))
+    yield Part("passkeys.json", as_list(_passkeys(user)))
     yield Part("sessions.json", as_list(_sessions(user)))
     yield Part("events.json", as_list(_events(user)))
     picture = store.read(user.picture, max(SIZES)) if user.picture else None
@@ -218,6 +219,9 @@ def _profile(user: User) -> dict[str, Any]:
         "block_reason": user.block_reason,
         "member_since": user.created_at,
         "last_login": user.last_login,
+        "linked_identities": list(
+            user.identities.order_by("linked_at").values("issuer", "subject", "email", "linked_at")
+        ),
         "email_changes": list(
             user.email_changes.order_by("requested_at").values(
                 "old_email", "new_email", "requested_at", "confirmed_at", "ended_at", "undone_at"
@@ -232,8 +236,18 @@ def _second_factor(user: User) -> dict[str, Any]:
         "recovery_codes_used_at": list(
             user.recovery_codes.exclude(used_at=None).values_list("used_at", flat=True)
         ),
+        "resets": list(
+            user.factor_resets.order_by("requested_at").values(
+                "requested_at", "note", "approved_at", "ended_at", "outcome"
+            )
+        ),
         "trusted_browsers": list(user.trusted_browsers.values("user_agent", "trusted_at")),
     }
+
+
+def _passkeys(user: User) -> Iterator[Mapping[str, Any]]:
+    rows = user.passkeys.order_by("pk")
+    yield from rows.values("name", "is_synced", "created_at", "last_used_at")
 
 
 def _sessions(user: User) -> Iterator[dict[str, Any]]:
@@ -258,9 +272,12 @@ def _events(user: User) -> Iterator[Mapping[str, Any]]:
 README = """\
 This is what The Bottom Line keeps about {username}, as of {made:%-d %B %Y, %H:%M} UTC.
 
-profile.json    who you are here: addresses, names, what you say of yourself, since when
+profile.json    who you are here: addresses, names, what you say of yourself, since when, and with
+                which account elsewhere you log in
 picture.webp    your picture, if you have one, as large as we keep it
-second-factor.json  since when you are asked for a code, and in which browsers you are not
+second-factor.json  since when you are asked for a code, in which browsers you are not, and when
+                somebody who lost it asked for its end
+passkeys.json   what your passkeys are called, since when you have them, when you used them last
 sessions.json   where you were logged in when this was made
 events.json     what happened to your account, oldest first: when, from which network address and
                 with which browser. After 90 days we forget from where, after 400 days the event.
@@ -269,6 +286,6 @@ invites.json    who invited you, and the invites you made: what you wrote on the
 The .json files are text: any editor opens them, and programs read them easily. Times are in UTC.
 
 What is not in here: your password, which we do not know ourselves (we keep what is needed to check
-it), what your app makes codes of, your recovery codes, the secret parts of links, and the
-addresses of other people.
+it), what your app makes codes of, your recovery codes, the keys of your passkeys, the secret parts
+of links, and the addresses of other people.
 """

@@ -22,7 +22,7 @@ from bottomline.caller import Caller
 from bottomline.captcha import challenges
 from bottomline.errors import TooManyAttempts
 from bottomline.limits import Use, spend
-from bottomline.sessions.record import Meta
+from bottomline.sessions.record import Meta, is_two_factors
 
 if TYPE_CHECKING:
     from bottomline.sessions.request import Request
@@ -80,12 +80,12 @@ def complete(
 ) -> None:
     """Log the user in: every way of proving who you are ends here, and nothing else logs in.
 
-    A method with a plus has proved two factors, as in "password+totp". Raises AccountBlocked to
-    somebody who has proved who they are; and SecondFactorNeeded, before anything has changed, where
-    they have a second factor and proved only one in a browser they do not trust. Who had closed
-    their account is back with that. The id of the session is new, whoever it belonged to before
-    (ASVS 7.2.4). An unusual login is told to its owner by mail, every time: a limit on that would
-    be an intruder's to use up.
+    A method with a plus has proved two factors, as in "password+totp", and so has a passkey. Raises
+    AccountBlocked to somebody who has proved who they are; and SecondFactorNeeded, before anything
+    has changed, where they have a second factor and proved only one in a browser they do not trust.
+    Who had closed their account is back with that. The id of the session is new, whoever it
+    belonged to before (ASVS 7.2.4). An unusual login is told to its owner by mail, every time: a
+    limit on that would be an intruder's to use up.
     """
     if not user.is_confirmed:
         record("login.refused", caller=caller, user=user, reason="unconfirmed")
@@ -93,9 +93,12 @@ def complete(
     if user.blocked_until and user.is_blocked:
         record("login.refused", caller=caller, user=user, reason=AccountBlocked.reason)
         raise AccountBlocked(user.blocked_until)
+    if user.is_closed and not User.objects.reachable().filter(pk=user.pk).exists():
+        record("login.refused", caller=caller, user=user, reason="closed")
+        raise BadCredentials
     if second_factor.is_due(user, method, caller):
         raise SecondFactorNeeded
-    if user.second_factor_at and "+" not in method:
+    if user.second_factor_at and not is_two_factors(method):
         method = f"{method}+{second_factor.TRUSTED}"
     if user.is_closed or user.is_erased:
         try:

@@ -4,6 +4,7 @@ The mailbox proves who it is, as it does for a forgotten password. Both halves a
 the mail lacks the browser, and who has the browser lacks the mail (ASVS 6.6.2).
 """
 
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -11,22 +12,24 @@ from django.utils import timezone
 
 from accounts import emails, limits
 from accounts.addresses import canonical_email
-from accounts.errors import BadCode, BadCredentials, OtherBrowser
+from accounts.errors import BadCode, BadCredentials, OtherBrowser, TokenUnusable
 from accounts.events import log_only, record
 from accounts.models import MailedLogin, User
 from accounts.models.mailed_login import BROWSER, GOOD_FOR, LINK
 from accounts.services import devices, links
+from accounts.services.proved import Proved
 from bottomline.caller import Caller
 from bottomline.limits import Limit, spend, spend_quietly
 from bottomline.tokens import new_public_id
 
 
-def request(email: str, *, caller: Caller, invite: UUID | None = None) -> str:
+def request(email: str, *, caller: Caller, invite: UUID | None = None, browser: str = "") -> str:
     """Mail a link and a code, if the address may log in by them, or sign up on that invite.
 
-    Returns what the browser is to keep; nothing where the address has had enough mails, of which
-    nothing is said either. What was mailed to it before no longer works. Raises InvalidAddress,
-    and TooManyAttempts for too many from one network.
+    Who asks again in the `browser` in which they asked on an invite still does so on that. Returns
+    what the browser is to keep; nothing where the address has had enough mails, of which nothing is
+    said either. What was mailed to it before no longer works. Raises InvalidAddress, and
+    TooManyAttempts for too many from one network.
     """
     email = canonical_email(email)
     spend((limits.LOGIN_MAIL_BY_NETWORK, caller.network))
@@ -34,6 +37,9 @@ def request(email: str, *, caller: Caller, invite: UUID | None = None) -> str:
         *_uses(limits.LOGIN_MAIL_BY_ACCOUNT, limits.LOGIN_MAIL_BY_DEVICE, email, caller)
     ):
         return ""
+    before = MailedLogin.objects.find(browser, BROWSER)
+    if before is not None and before.sent_to == email:
+        invite = invite or before.invite
     now = timezone.now()
     user_id = User.objects.filter(email=email).values_list("pk", flat=True).first()
     with transaction.atomic():
@@ -81,16 +87,19 @@ def use_code(code: str, browser: str, *, caller: Caller) -> MailedLogin:
 
     Right guesses count as well as wrong ones, and those at addresses without an account.
     """
-    asked = MailedLogin.objects.find(browser, BROWSER)
-    if asked is None:
-        log_only("login_code.refused", caller=caller, reason=BadCode.reason)
-        raise BadCode
-    spend(*_uses(limits.CODE_BY_ACCOUNT, limits.CODE_BY_DEVICE, asked.sent_to, caller))
-    if not asked.guess(code):
+    asked = _asked_in(browser, caller)
+    if not _guess(asked, code, caller):
         user_id = User.objects.filter(email=asked.sent_to).values_list("pk", flat=True).first()
         record("login.refused", caller=caller, user=user_id, reason=BadCode.reason)
         raise BadCode
     return asked
+
+
+def prove_again(user: User, code: str, browser: str, *, caller: Caller) -> None:
+    """Take a code that was mailed to the member, once. Raises BadCode, TooManyAttempts."""
+    asked = _asked_in(browser, caller)
+    if asked.sent_to != user.email or not _guess(asked, code, caller):
+        raise BadCode
 
 
 def owner_of(asked: MailedLogin) -> User | None:
@@ -106,10 +115,30 @@ def owner_of(asked: MailedLogin) -> User | None:
     raise BadCredentials
 
 
-def find_newcomer(browser: str) -> MailedLogin | None:
-    """What was proved in this browser by somebody who has an invite and is still to sign up."""
+def find_newcomer(browser: str) -> Proved | None:
+    """Who has proved a mailbox in this browser, has an invite and is still to sign up."""
     asked = MailedLogin.objects.find(browser, BROWSER)
-    return asked if asked and asked.used_at and asked.invite else None
+    if asked is None or asked.used_at is None or asked.invite is None:
+        return None
+    return Proved(asked.sent_to, asked.invite, "link", partial(_spend, asked))
+
+
+def _spend(asked: MailedLogin, user: User) -> None:
+    if not MailedLogin.objects.filter(public_id=asked.public_id).delete()[0]:
+        raise TokenUnusable
+
+
+def _asked_in(browser: str, caller: Caller) -> MailedLogin:
+    asked = MailedLogin.objects.find(browser, BROWSER)
+    if asked is None:
+        log_only("login_code.refused", caller=caller, reason=BadCode.reason)
+        raise BadCode
+    return asked
+
+
+def _guess(asked: MailedLogin, code: str, caller: Caller) -> bool:
+    spend(*_uses(limits.CODE_BY_ACCOUNT, limits.CODE_BY_DEVICE, asked.sent_to, caller))
+    return asked.guess(code)
 
 
 def _uses(

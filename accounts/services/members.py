@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from accounts.errors import BadBlock, WeakPassword
 from accounts.events import SYSTEM, record
-from accounts.models import EmailChange, MailedLogin, User
+from accounts.models import EmailChange, MailedLogin, Totp, User
 from accounts.models.token import ONLY_CLOSE_DOORS
 from accounts.models.user import BLOCK_REASON_LENGTH
-from accounts.services import sessions
+from accounts.services import factor_reset, sessions
 from bottomline.batches import BATCH, in_batches
 
 UNCONFIRMED_FOR = timedelta(days=7)  # then the address, the name and the invite are free again
@@ -56,10 +56,16 @@ def set_password(user: User, password_hash: str) -> None:
 
 
 def end_links(user: User) -> None:
-    """End every mailed link that opens something, so also a change of address nobody confirmed."""
+    """End every mailed link that opens something, so also a change of address nobody confirmed.
+
+    And a second factor that is being set up, and the reset of one: whoever changes the locks has
+    not lost the keys, or somebody else has them.
+    """
     EmailChange.objects.open().filter(user=user).update(ended_at=timezone.now())
     MailedLogin.objects.filter(sent_to=user.email).delete()
+    Totp.objects.filter(user=user, confirmed_at=None).delete()  # whose that is, nobody knows
     user.tokens.filter(used_at=None).exclude(purpose__in=ONLY_CLOSE_DOORS).delete()
+    factor_reset.call_off(user, caller=SYSTEM)
 
 
 def begin(newcomer: Newcomer, waiting: User | None, *, staff: bool) -> User:
@@ -86,6 +92,7 @@ def set_standing(user: User, *, is_staff: bool, is_superuser: bool) -> None:
     """Change what a member may do. Their sessions end: staff have shorter ones."""
     user.is_staff, user.is_superuser = is_staff, is_superuser
     user.save(update_fields=["is_staff", "is_superuser"])
+    factor_reset.call_off(user, caller=SYSTEM)  # for members, staff agree; for staff, owners
     sessions.end_all(user)
     record("account.standing_changed", caller=SYSTEM, user=user)
 
@@ -113,6 +120,7 @@ def block(user: User, *, until: datetime, reason: str) -> bool:
     if not there.update(blocked_until=until, block_reason=reason.strip()):
         return False
     user.blocked_until, user.block_reason = until, reason.strip()
+    factor_reset.call_off(user, caller=SYSTEM)
     sessions.end_all(user)
     # Not why: the row may name somebody, and ends with the account; an event outlives it.
     record("account.blocked", caller=SYSTEM, user=user)

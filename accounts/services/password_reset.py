@@ -6,7 +6,7 @@ from accounts import emails, limits
 from accounts.addresses import canonical_email
 from accounts.events import SYSTEM, record
 from accounts.models import Purpose, Token, User
-from accounts.services import links, members, sessions
+from accounts.services import google, links, members, passkeys, sessions
 from bottomline.caller import Caller
 from bottomline.limits import spend, spend_quietly
 
@@ -50,8 +50,9 @@ def open_link(token: str, *, caller: Caller) -> Token:
 def finish(token: str, password: str, *, caller: Caller) -> User:
     """Set a new password from a mailed link; every session and every other link ends.
 
-    Logs nobody in (OWASP Forgot Password). Raises TokenUnusable, TooManyAttempts, and
-    WeakPassword, which leaves the link good.
+    So do passkeys that were added lately, and what was linked at a provider: whoever got in with
+    the old password may have made a way back. Logs nobody in (OWASP Forgot Password). Raises
+    TokenUnusable, TooManyAttempts, and WeakPassword, which leaves the link good.
     """
     row = open_link(token, caller=caller)
     spend((limits.PASSWORD_CHOICE_BY_NETWORK, caller.network))
@@ -61,6 +62,8 @@ def finish(token: str, password: str, *, caller: Caller) -> User:
         user = User.objects.select_for_update().get(pk=row.user_id)
         row.consume()
         members.set_password(user, password_hash)
+        passkeys.forget(user, caller=caller, only_recent=True)
+        google.forget(user, caller=caller)
         sessions.end_all(user)
         emails.password_changed(record("password_reset.done", caller=caller, user=user))
     return user

@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts import limits
 from accounts.events import SYSTEM, record
 from accounts.models import User
-from accounts.services import sessions
+from accounts.services import snapshots
 from bottomline.afterwards import after_commit
 from bottomline.caller import Caller
 from bottomline.limits import spend
@@ -26,7 +26,7 @@ def update(
             display_name=display_name, bio=bio, language=language, time_zone=time_zone
         )
         record("profile.changed", caller=caller, user=user)
-        after_commit(sessions.refresh, user)
+        after_commit(snapshots.refresh, user)
 
 
 def set_picture(user: User, content: bytes, *, caller: Caller) -> None:

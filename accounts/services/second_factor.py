@@ -1,6 +1,5 @@
 """A second factor: setting up an authenticator app, asking for its codes, and turning it off."""
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,14 +12,14 @@ from accounts.events import record
 from accounts.models import RecoveryCode, Totp, TrustedBrowser, User
 from accounts.models.second_factor import TRUSTED_FOR
 from accounts.services import devices, reauth, sessions
+from accounts.services.factor_codes import TOTP, spend_code
 from bottomline.browsers import Browser, browser_of
 from bottomline.caller import Caller
 from bottomline.limits import spend
+from bottomline.sessions.record import is_two_factors
 from bottomline.sessions.store import SessionStore
 
-log = logging.getLogger("accounts")
-
-TOTP, RECOVERY, TRUSTED = "totp", "recovery", "trusted"  # as they stand behind the first factor
+TRUSTED = "trusted"  # as it stands behind the first factor, where no code was asked for
 
 FEW = 3  # recovery codes, from which on their owner is told
 
@@ -57,7 +56,7 @@ def find_state(user: User) -> State | None:
     browsers = TrustedBrowser.objects.trusted().filter(user=user).order_by("-trusted_at")
     return State(
         since=row.confirmed_at,
-        codes_left=RecoveryCode.objects.unused(user).count(),
+        codes_left=count_codes(user),
         are_codes_saved=row.codes_saved_at is not None,
         trusted=[
             Trusted(
@@ -66,6 +65,11 @@ def find_state(user: User) -> State | None:
             for one in browsers
         ],
     )
+
+
+def count_codes(user: User) -> int:
+    """How many recovery codes the member has left."""
+    return RecoveryCode.objects.unused(user).count()
 
 
 # --- setting up ---
@@ -78,7 +82,7 @@ def start(user: User, *, caller: Caller) -> None:
     A new one replaces what was not finished, and never one that is in use.
     """
     reauth.require(caller)
-    row = User.objects.select_for_update().get(pk=user.pk)
+    row = reauth.hold(user)
     if row.second_factor_at is None:
         Totp.objects.begin(row)
 
@@ -99,7 +103,7 @@ def confirm(user: User, code: str, session: SessionStore, *, caller: Caller) -> 
     spend((limits.FACTOR_BY_ACCOUNT, str(user.pk)))
     with transaction.atomic():
         # The user before what they have, as everything does that takes both.
-        row = User.objects.select_for_update().get(pk=user.pk)
+        row = reauth.hold(user)
         totp = find_pending(row)
         if totp is None:
             raise NotApplicable("That took too long. Begin again; the secret is a new one.")
@@ -124,7 +128,7 @@ def note_saved(user: User) -> None:
 
 def is_due(user: User, method: str, caller: Caller) -> bool:
     """Whether somebody who proved that much is still to prove a second factor."""
-    if user.second_factor_at is None or "+" in method:
+    if user.second_factor_at is None or is_two_factors(method):
         return False
     return not is_trusted(user, caller)
 
@@ -140,7 +144,7 @@ def is_trusted(user: User, caller: Caller) -> bool:
 def prove(user: User, code: str, *, caller: Caller) -> str:
     """Take a code at the login; says which kind it was. Raises WrongCode, TooManyAttempts."""
     try:
-        return _spend(user, code, caller=caller)
+        return spend_code(user, code, caller=caller)
     except WrongCode:
         record("login.refused", caller=caller, user=user, reason=WrongCode.reason)
         raise
@@ -149,34 +153,7 @@ def prove(user: User, code: str, *, caller: Caller) -> str:
 def _prove_again(user: User, code: str, *, caller: Caller) -> None:
     """Take a code before a change. Raises ProofTooOld, WrongCode, TooManyAttempts."""
     reauth.require(caller)
-    try:
-        _spend(user, code, caller=caller)
-    except WrongCode:
-        record("reauth.refused", caller=caller, user=user, reason=WrongCode.reason)
-        raise
-
-
-def _spend(user: User, code: str, *, caller: Caller) -> str:
-    """Spend a code of the app or a recovery code, each of which is good once.
-
-    Every try counts, for the account and wherever it comes from, the right ones as well.
-    """
-    spend((limits.FACTOR_BY_ACCOUNT, str(user.pk)))
-    totp = Totp.objects.select_related("user").filter(user=user).exclude(confirmed_at=None).first()
-    if totp and not totp.is_readable:
-        # Nobody gets past for that (ASVS 11.2.5). Recovery codes still work.
-        log.error("second_factor.unreadable", extra={"user": str(user.pk)})
-    elif totp and totp.spend(code):
-        return TOTP
-    with transaction.atomic():
-        if totp and RecoveryCode.objects.spend(user, code):
-            TrustedBrowser.objects.filter(user=user).delete()
-            left = RecoveryCode.objects.unused(user).count()
-            emails.recovery_code_used(
-                record("recovery_code.used", caller=caller, user=user, left=left)
-            )
-            return RECOVERY
-    raise WrongCode
+    reauth.require_code(user, code, caller=caller)
 
 
 # --- trusting a browser ---
@@ -192,7 +169,8 @@ def trust(user: User, device_cookie: str, *, caller: Caller) -> None:
             user=user,
             digest=digest,
             user_agent=caller.user_agent,
-            session_epoch=User.objects.values_list("session_epoch", flat=True).get(pk=user.pk),
+            # Of the account as it was when the code was typed: what has ended since, ends this too.
+            session_epoch=user.session_epoch,
         )
         record("browser.trusted", caller=caller, user=user)
 
@@ -216,7 +194,7 @@ def renew_codes(user: User, code: str, *, caller: Caller) -> list[str]:
     """
     _prove_again(user, code, caller=caller)
     with transaction.atomic():
-        row = User.objects.select_for_update().get(pk=user.pk)
+        row = reauth.hold(user)
         if row.second_factor_at is None:
             raise WrongCode
         codes = RecoveryCode.objects.replace(row)
@@ -233,9 +211,11 @@ def disable(user: User, code: str, session: SessionStore, *, caller: Caller) -> 
     """
     _prove_again(user, code, caller=caller)
     with transaction.atomic():
-        row = User.objects.select_for_update().get(pk=user.pk)
+        row = reauth.hold(user)
         forget(row)
         sessions.end_others(row, session)
+        assert session.meta
+        session.meta.method = _first_of(session.meta.method)  # staff are not in the admin any more
         emails.second_factor_off(record("second_factor.disabled", caller=caller, user=row))
 
 
@@ -253,4 +233,8 @@ def _prove(user: User, session: SessionStore, *, caller: Caller) -> None:
     sessions.end_others(user, session)
     assert session.meta
     session.meta.prove(caller.where)
-    session.meta.method = f"{session.meta.method.partition('+')[0]}+{TOTP}"
+    session.meta.method = f"{_first_of(session.meta.method)}+{TOTP}"
+
+
+def _first_of(method: str) -> str:
+    return method.partition("+")[0]

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.contrib.auth import HASH_SESSION_KEY
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
 from django.db.models import F
 
@@ -123,6 +124,9 @@ def end_others(user: User, session: SessionStore) -> None:
     Raises SessionInterrupted where somebody ended this one meanwhile: it stays ended, and what was
     asked for from it is not done.
     """
+    held = User.objects.select_for_update().only("session_epoch").get(pk=user.pk)
+    if session.snapshot is None or session.snapshot["session_epoch"] != held.session_epoch:
+        raise SessionInterrupted("The session was ended while this request ran.")
     _raise_epoch(user)
     user.refresh_from_db(fields=["session_epoch", "password"])
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
@@ -130,12 +134,6 @@ def end_others(user: User, session: SessionStore) -> None:
     session.cycle_key()
     assert session.session_key
     after_commit(index.end_all, user.pk, spare=digest_of(session.session_key))
-
-
-def refresh(user: User) -> None:
-    """Show a changed member to all of their sessions, on the next request of each."""
-    fresh = User.objects.get(pk=user.pk)
-    index.refresh(fresh.pk, fresh.snapshot())
 
 
 def _raise_epoch(user: User) -> None:

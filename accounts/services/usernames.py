@@ -14,7 +14,7 @@ from accounts.addresses import require_username, username_key
 from accounts.errors import UsernameChangedRecently, UsernameTaken
 from accounts.events import record
 from accounts.models import FormerUsername, User
-from accounts.services import sessions
+from accounts.services import snapshots
 from bottomline.afterwards import after_commit
 from bottomline.caller import Caller
 from bottomline.limits import spend
@@ -37,20 +37,23 @@ def is_free(username: str, *, caller: Caller, user: User | None = None) -> bool:
 
 
 @contextmanager
-def reserved(username: str) -> Iterator[None]:
-    """Hold a name for the length of a request. Raises UsernameTaken if another has or holds it."""
-    key = username_key(username)
-    if not cache.add(_reservation(key), 1, HOLD):
+def reserved(username: str, *, afterwards: timedelta | None = None) -> Iterator[None]:
+    """Hold a name meanwhile, and where all went well for that long afterwards.
+
+    Raises UsernameTaken if another has or holds it.
+    """
+    key = _reservation(username_key(username))
+    if not cache.add(key, 1, HOLD):
         raise UsernameTaken
     try:
         yield
-    finally:
-        cache.delete(_reservation(key))
-
-
-def hold(username: str, lifetime: timedelta) -> None:
-    """Keep a name from everybody for a time."""
-    cache.set(_reservation(username_key(username)), 1, int(lifetime.total_seconds()))
+    except BaseException:
+        cache.delete(key)
+        raise
+    if afterwards:
+        cache.set(key, 1, int(afterwards.total_seconds()))
+    else:
+        cache.delete(key)
 
 
 def require_free(username: str, *, user: User | None = None) -> None:
@@ -62,8 +65,10 @@ def require_free(username: str, *, user: User | None = None) -> None:
 def change(user: User, username: str, *, caller: Caller) -> None:
     """Give the member another name; the one they leave is kept for them for a year.
 
-    Raises UsernameTaken, UsernameChangedRecently.
+    Raises UsernameTaken, UsernameChangedRecently, TooManyAttempts.
     """
+    # With the rest of the profile: this page is not to answer more often whose a name is.
+    spend((limits.PROFILE_BY_MEMBER, str(user.pk)))
     # Their own is not reserved: signing up holds a name for days, against its owner too.
     is_own = _is_own(username_key(username), user)
     with nullcontext() if is_own else reserved(username):
@@ -86,9 +91,8 @@ def _change(user: User, username: str, caller: Caller) -> None:
     member = User.objects.select_for_update().get(pk=user.pk)
     if username == member.username:
         raise UsernameTaken("That is your username already.")
-    until = changeable_from(member)
-    if until is not None:
-        raise UsernameChangedRecently(until)
+    if changeable_from(member) is not None:
+        raise UsernameChangedRecently
     require_free(username, user=member)
     # Their own to take back; anybody else's that is still here has run out.
     left, left_key = member.username, member.username_key
@@ -98,7 +102,7 @@ def _change(user: User, username: str, caller: Caller) -> None:
     member.name(username)
     member.save(update_fields=["username", "username_key"])
     record("username.changed", caller=caller, user=member)
-    after_commit(sessions.refresh, member)
+    after_commit(snapshots.refresh, member)
 
 
 def _is_own(key: str, user: User) -> bool:

@@ -16,8 +16,8 @@ from accounts.admin import CHOSEN_AT_ONCE
 from accounts.errors import NotApplicable
 from accounts.models import Event, User
 from accounts.sentences import sentence_of
-from accounts.services import closing, members
-from conftest import Inbox, Person, Visitor, log_in, sign_up
+from accounts.services import closing, erasure, members
+from conftest import Inbox, Person, Visitor, log_in, make_staff, sign_up
 from invites import services as invites
 
 LIST = "/admin/accounts/user/"
@@ -139,6 +139,18 @@ def test_closed_by_staff_they_are_out_are_told_and_may_come_back(
     assert "Closed already" in do(staff, "close", alice)
     log_in(member, alice)
     assert not alice.user.is_closed
+    assert " asked" not in str(inbox.mails_to(alice.email)[-1].body)
+
+
+def test_when_staff_closed_it_the_last_mail_does_not_say_that_they_asked(
+    inbox: Inbox, alice: Person
+):
+    closing.close_by_staff(alice.user)
+    with time_machine.travel(timezone.now() + timedelta(days=14)):
+        erasure.say_goodbyes()
+        last = inbox.mails_to(alice.email)[-1]
+    assert last.subject.endswith("is erased")
+    assert " asked" not in str(last.body)
 
 
 def test_in_german_too_the_mail_says_that_staff_closed_it(
@@ -199,8 +211,7 @@ def test_what_is_dangerous_wants_a_fresh_proof(client: Visitor, olivia: Person, 
 def test_staff_who_are_no_owners_touch_no_owner(
     client: Visitor, inbox: Inbox, olivia: Person, alice: Person, bob: Person
 ):
-    User.objects.filter(pk=alice.user.pk).update(is_staff=True)
-    alice.user.user_permissions.set(Permission.objects.filter(codename__endswith="user"))
+    make_staff(alice, Permission.objects.filter(codename__endswith="user"))
     log_in(client, alice)
     block(bob)
     before = kinds(olivia)

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from accounts.tests.test_second_factor import VERIFY, code_of, first_factor, is_in, set_up
-from conftest import Person, Visitor, log_in
+from accounts.tests.test_second_factor import VERIFY, first_factor, is_in
+from conftest import Person, Visitor, app_code, log_in, set_up_factor
 
 
 @pytest.mark.asvs("6.5.1")
@@ -17,8 +17,8 @@ from conftest import Person, Visitor, log_in
 def test_of_many_with_one_code_at_once_one_gets_in(alice: Person, kind: str):
     owner = Visitor()
     log_in(owner, alice)
-    codes = set_up(owner, alice)
-    code = code_of(alice) if kind == "totp" else codes[0]
+    codes = set_up_factor(alice, owner)
+    code = app_code(alice) if kind == "totp" else codes[0]
     browsers = [Visitor() for _ in range(4)]
     for browser in browsers:
         first_factor(browser, alice)

@@ -3,6 +3,7 @@
 import threading
 from datetime import timedelta
 
+import pyotp
 import pytest
 import time_machine
 from django.conf import settings
@@ -10,8 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.errors import TokenUnusable
-from accounts.models import Event, Token
-from accounts.services import disown, erasure
+from accounts.models import Event, Token, Totp
+from accounts.services import disown, erasure, second_factor
 from accounts.services.activity import sentence_of
 from bottomline.caller import Caller
 from bottomline.outbox.models import OutboxMessage
@@ -340,3 +341,47 @@ def test_of_two_who_press_it_at_once_one_does_it(alice: Person, inbox: Inbox):
     assert sorted(outcomes) == ["done", "too late"]
     assert Event.objects.filter(kind="account.disowned").count() == 1
     assert OutboxMessage.objects.filter(kind="reset_password").count() == 1
+
+
+# --- and the second factor ---
+
+
+def set_up_factor(visitor: Visitor, person: Person) -> None:
+    visitor.post("/account/security/factor/start/")
+    app = pyotp.TOTP(Totp.objects.get(user=person.user).secret)
+    code = app.at(int(timezone.now().timestamp()))
+    confirmed = visitor.post("/account/security/factor/confirm/", {"code": code})
+    assert confirmed.status_code == 200
+
+
+def test_the_link_in_the_mail_about_a_second_factor_says_that_it_ends_that(
+    client: Visitor, intruder: Visitor, alice: Person, inbox: Inbox
+):
+    set_up_factor(intruder, alice)
+    told = inbox.mails_to(alice.email)[-1]
+    assert "also turns the second factor off" in str(told.body)
+    [not_me] = [path for path in LINK.findall(str(told.body)) if "/not-me/" in path]
+    assert "is turned off" in client.get(not_me).text
+    assert "still ask for a code" not in client.post(not_me).text
+    assert alice.user.second_factor_at is None
+
+
+def test_any_other_link_says_how_to_end_a_second_factor_that_is_an_intruders(
+    client: Visitor, intruder: Visitor, alice: Person, link: str
+):
+    set_up_factor(intruder, alice)
+    assert "is turned off" not in client.get(link).text
+    assert "still ask for a code" in client.post(link).text
+    assert alice.user.second_factor_at
+
+
+def test_no_second_factor_is_said_to_end_where_there_is_none(
+    client: Visitor, intruder: Visitor, alice: Person, inbox: Inbox
+):
+    set_up_factor(intruder, alice)
+    told = str(inbox.mails_to(alice.email)[-1].body)
+    [not_me] = [path for path in LINK.findall(told) if "/not-me/" in path]
+    second_factor.forget(alice.user)
+    assert "is turned off" not in client.get(not_me).text
+    assert client.post(not_me).status_code == 200
+    assert not Event.objects.filter(kind="second_factor.disabled").exists()

@@ -25,6 +25,7 @@ from accounts.errors import BadCredentials, Refusal, TokenUnusable
 from accounts.models import EmailChange, Event, FormerUsername, Token, User
 from accounts.services import closing, erasure, export, history, members, password_reset
 from accounts.signals import erasing
+from accounts.tests.authenticator import add_passkey
 from accounts.tests.everywhere import places_with
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
@@ -110,11 +111,13 @@ def nell(clock: Any, alice: Person, bob: Person, olivia: Person, inbox: Inbox) -
 def _show_herself(browser: Visitor) -> None:
     """A name, a few words, a picture; another username and another address, and back to these."""
     log_in(browser, NELL)
+    add_passkey(browser, "Nell Vance’s telephone")
     said = {"display_name": "Nell Vance", "bio": "I, Nell Vance, live by the sea."}
     browser.post("/account/profile/", {**said, "language": "de", "time_zone": "America/New_York"})
     file = SimpleUploadedFile("nell-vance.png", png(), "image/png")
     assert browser.post("/account/profile/picture/", {"picture": file}).status_code == 302
     user = NELL.user
+    user.identities.create(issuer="https://id.example", subject="hillhouse-1959", email=NELL.email)
     FormerUsername.objects.create(
         user=user, username="hillhouse.nell", username_key=username_key("hillhouse.nell")
     )
@@ -208,7 +211,7 @@ def test_every_column_of_a_member_is_kept_or_forgotten_on_purpose():
             "blocked_until",
             "block_reason",
         ),
-        *("farewell", "erased_at", "second_factor_at"),
+        *("farewell", "erased_at", "second_factor_at", "factor_reset_due_at", "passkey_handle"),
     }
     assert {field.name for field in User._meta.concrete_fields} == kept | forgotten
 

@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.errors import ExportTooSoon, ProofTooOld
 from accounts.models import Event, Export, User
 from accounts.services import erasure, export
+from accounts.tests.authenticator import add_passkey
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
 from conftest import Inbox, Person, Visitor, confirm, log_in, sign_up
@@ -106,7 +107,9 @@ def test_it_holds_what_is_theirs(client: Visitor, alice: Person, inbox: Inbox):
     theo = Person("theo@example.org", "theo")
     sign_up(Visitor(), mine, theo)
     confirm(Visitor(), inbox.link_to(theo.email))
+    alice.user.identities.create(issuer="https://id.example", subject="1081", email=alice.email)
     log_in(client, alice)
+    add_passkey(client, "Alice’s phone")
 
     parts = download(client, ready(alice))
 
@@ -114,6 +117,7 @@ def test_it_holds_what_is_theirs(client: Visitor, alice: Person, inbox: Inbox):
         "README.txt",
         "profile.json",
         "second-factor.json",
+        "passkeys.json",
         "sessions.json",
         "events.json",
         "invites.json",
@@ -121,7 +125,13 @@ def test_it_holds_what_is_theirs(client: Visitor, alice: Person, inbox: Inbox):
     assert "what The Bottom Line keeps about alice" in parts["README.txt"]
     assert all(name in parts["README.txt"] for name in parts if name != "README.txt")
     assert parts["profile.json"]["email"] == alice.email
+    [linked] = parts["profile.json"]["linked_identities"]
+    assert linked.pop("linked_at")
+    assert linked == {"issuer": "https://id.example", "subject": "1081", "email": alice.email}
     assert [session["ip"] for session in parts["sessions.json"]] == ["127.0.0.1"]
+    [passkey] = parts["passkeys.json"]
+    assert passkey["name"] == "Alice’s phone"
+    assert set(passkey) == {"name", "is_synced", "created_at", "last_used_at"}
     kinds = [event["kind"] for event in parts["events.json"]]
     assert kinds[:3] == ["signup.done", "mail.sent", "email_confirmation.done"]
     assert parts["events.json"][0]["ip"] == "127.0.0.1"
@@ -403,16 +413,17 @@ def test_who_is_erased_while_their_copy_is_made_leaves_no_file(alice: Person, cl
 def test_erasure_deletes_the_file_and_what_it_could_not_delete_goes_later(
     alice: Person, clock: Any
 ):
-    ready(alice)
+    asked = export.request(alice.user, caller=proven())
     User.objects.filter(email=alice.email).update(closed_at=timezone.now())
-    clock.shift(timedelta(days=5))
-    with mock.patch("accounts.models.user.COME_BACK_WITHIN", timedelta(days=5)):
-        erasure.say_goodbyes()
-        outbox.sweep()
-        with mock.patch(
-            "django.core.files.storage.FileSystemStorage.delete", mock.Mock(side_effect=OSError)
-        ):
-            assert erasure.erase_all() == 1
+    clock.shift(timedelta(days=13))
+    assert export.make(asked.pk), "late, or its time would be over"
+    clock.shift(timedelta(days=1))
+    erasure.say_goodbyes()
+    outbox.sweep()
+    with mock.patch(
+        "django.core.files.storage.FileSystemStorage.delete", mock.Mock(side_effect=OSError)
+    ):
+        assert erasure.erase_all() == 1
     assert User.objects.get().is_erased
     assert len(files()) == 1
     assert sum(export.prune()) == 1

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.core import mail
 from django.utils import timezone
+from django.views.debug import SafeExceptionReporterFilter
 
 from accounts.models import Event, MailedLogin
 from accounts.models.mailed_login import CODE_LENGTH
@@ -106,7 +107,10 @@ def test_who_wants_to_stay_logged_in_and_where_they_were_going_are_kept(
 ):
     asked = client.post("/login/link/", {"email": alice.email, "next": "/account/invites/"})
     assert asked["Location"] == "/login/code/?next=%2Faccount%2Finvites%2F"
-    assert 'value="/account/invites/"' in client.get(asked["Location"]).text
+    page = client.get(asked["Location"]).text
+    assert 'value="/account/invites/"' in page
+    for other in ("/login/link/", "/login/"):
+        assert f'href="{other}?next=/account/invites/"' in page
     fields = {"code": code_to(inbox, alice.email), "remember": "on", "next": "/account/invites/"}
     answer = client.post("/login/code/", fields)
     assert answer["Location"] == "/account/invites/"
@@ -221,6 +225,12 @@ def test_a_link_that_is_not_ours_opens_nothing(client: Visitor, token: str):
 
 
 # --- guessing ---
+
+
+def test_no_report_of_an_error_shows_a_code(client: Visitor, db: None):
+    request = type_code(client, "1234 5678").wsgi_request
+    shown = SafeExceptionReporterFilter().get_post_parameters(request)
+    assert "1234 5678" not in shown["code"]
 
 
 @pytest.mark.asvs("6.6.3")

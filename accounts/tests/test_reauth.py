@@ -7,16 +7,17 @@ from urllib.parse import quote
 import pytest
 import time_machine
 from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.utils import timezone
 
 from accounts import resume
-from accounts.errors import ProofTooOld
-from accounts.models import Event
+from accounts.errors import BadCode, ProofTooOld
+from accounts.models import Event, MailedLogin, User
 from accounts.services import reauth
 from bottomline.caller import Caller
 from bottomline.sessions import cookie, index
 from bottomline.sessions.store import SessionStore
-from conftest import Person, Visitor, log_in
+from conftest import Inbox, Person, Visitor, app_code, log_in, set_up_factor
 from invites.models import Invite
 
 pytestmark = pytest.mark.django_db
@@ -147,6 +148,132 @@ def test_nobody_makes_staff_with_an_owners_session_alone(
     client.post("/reauth/", {"password": olivia.password})
     client.post(page, staff)
     assert alice.user.is_superuser
+
+
+# --- by what else than a password ---
+
+
+def log_in_without_password(visitor: Visitor, person: Person) -> None:
+    """By mail, as somebody who never had one."""
+    User.objects.filter(email=person.email).update(password=UNUSABLE_PASSWORD_PREFIX)
+    visitor.post("/login/link/", {"email": person.email})
+    code = MailedLogin.objects.get(sent_to=person.email).code
+    assert visitor.post("/login/code/", {"code": code})["Location"] == "/account/"
+
+
+def ask_for_code(visitor: Visitor, person: Person) -> str:
+    assert visitor.post("/reauth/mail/", {"next": "/email/change/"})["Location"] == (
+        "/reauth/?next=%2Femail%2Fchange%2F"
+    )
+    return MailedLogin.objects.get(sent_to=person.email).code
+
+
+def later() -> Any:
+    return time_machine.travel(timezone.now() + timedelta(minutes=30), tick=False)
+
+
+@pytest.mark.asvs("7.5.1")
+def test_a_code_of_the_app_proves_it_once(client: Visitor, alice: Person):
+    log_in(client, alice)
+    set_up_factor(alice, client)
+    assert 'href="?by=app"' in client.get("/reauth/").content.decode()
+    with later():
+        assert 'autocomplete="one-time-code"' in client.get("/reauth/?by=app").content.decode()
+        typed = {"by": "app", "code": app_code(alice), "next": "/email/change/"}
+        assert client.post("/reauth/", typed)["Location"] == "/email/change/"
+        assert abs(proved_at(alice) - timezone.now()) < timedelta(seconds=1)
+        assert client.post("/reauth/", typed).status_code == 422
+    last = Event.objects.filter(kind="reauth.done").latest("pk")
+    assert last.details["method"] == "app"
+
+
+def test_somebody_elses_app_proves_nothing(client: Visitor, alice: Person, bob: Person):
+    set_up_factor(bob)
+    log_in(client, alice)
+    set_up_factor(alice, client)
+    with later():
+        typed = {"by": "app", "code": app_code(bob)}
+        assert client.post("/reauth/", typed).status_code == 422
+        assert timezone.now() - proved_at(alice) > timedelta(minutes=29)
+
+
+@pytest.mark.asvs("7.5.1")
+def test_who_has_no_password_and_no_app_proves_it_by_a_mailed_code(
+    client: Visitor, alice: Person, inbox: Inbox
+):
+    log_in_without_password(client, alice)
+    with later():
+        page = client.get("/reauth/?next=/email/change/").content.decode()
+        assert "Mail me a code" in page
+        assert 'name="code"' not in page
+        code = ask_for_code(client, alice)
+        assert f"{code[:4]} {code[4:]}" in str(inbox.mails_to(alice.email)[-1].body)
+        assert 'name="code"' in client.get("/reauth/").content.decode()
+        typed = {"by": "mail", "code": code, "next": "/email/change/"}
+        assert client.post("/reauth/", typed)["Location"] == "/email/change/"
+        assert abs(proved_at(alice) - timezone.now()) < timedelta(seconds=1)
+        assert client.post("/reauth/", typed).status_code == 422
+
+
+def test_who_has_no_password_can_set_a_second_factor_up(client: Visitor, alice: Person):
+    log_in_without_password(client, alice)
+    with later():
+        factor = "/account/security/factor/"
+        assert client.post(f"{factor}start/")["Location"] == f"/reauth/?next={quote(factor, '')}"
+        client.post("/reauth/", {"by": "mail", "code": ask_for_code(client, alice)})
+        set_up_factor(alice, client)
+        assert reauth.list_proofs(alice.user) == ["app"]
+
+
+@pytest.mark.asvs("6.3.6")
+def test_a_mailed_code_proves_nothing_of_who_has_something_better(client: Visitor, alice: Person):
+    log_in(client, alice)
+    assert client.post("/reauth/mail/")["Location"] == "/reauth/"
+    assert not MailedLogin.objects.exists()
+    Visitor().post("/login/link/", {"email": alice.email})
+    asked = MailedLogin.objects.get(sent_to=alice.email)
+    session = SessionStore(cookie.read(client.cookies["__Host-session"].value))
+    known = {"caller": Caller(ip="192.0.2.1"), "browser": asked.browser_token}
+    with pytest.raises(BadCode):
+        reauth.prove(alice.user, reauth.MAIL, asked.code, session, **known)
+
+
+def test_the_code_mailed_to_somebody_else_proves_nothing(
+    client: Visitor, alice: Person, bob: Person
+):
+    log_in_without_password(client, alice)
+    elsewhere = Visitor()
+    elsewhere.post("/login/link/", {"email": bob.email})
+    client.cookies["__Host-login"] = elsewhere.cookies["__Host-login"].value
+    code = MailedLogin.objects.get(sent_to=bob.email).code
+    assert client.post("/reauth/", {"by": "mail", "code": code}).status_code == 422
+
+
+def test_after_five_wrong_codes_the_session_is_over(client: Visitor, alice: Person):
+    log_in_without_password(client, alice)
+    for number in range(5):
+        typed = {"by": "mail", "code": f"0000000{number}"}
+        assert client.post("/reauth/", typed).status_code == 422
+    assert client.post("/reauth/", typed)["Location"] == "/login/"
+    assert client.get("/session/").status_code == 401
+
+
+@pytest.mark.asvs("16.3.1")
+def test_a_wrong_mailed_code_before_a_change_is_no_refused_login(client: Visitor, alice: Person):
+    log_in_without_password(client, alice)
+    code = ask_for_code(client, alice)
+    client.post("/reauth/", {"by": "mail", "code": f"{(int(code) + 1) % 10**8:08}"})
+    last = Event.objects.latest("pk")
+    assert (last.kind, last.details["reason"]) == ("reauth.refused", "bad_code")
+
+
+def test_staff_without_a_password_are_led_to_set_one(client: Visitor, alice: Person):
+    User.objects.filter(email=alice.email).update(is_staff=True)
+    log_in(client, alice)
+    User.objects.filter(email=alice.email).update(password=UNUSABLE_PASSWORD_PREFIX)
+    assert "Set a password" in client.get("/reauth/").content.decode()
+    assert client.post("/reauth/mail/").status_code == 302
+    assert not MailedLogin.objects.exists()
 
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

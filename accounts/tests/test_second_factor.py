@@ -5,19 +5,21 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pyotp
 import pytest
 from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from accounts.errors import ProofTooOld
 from accounts.models import Event, RecoveryCode, Totp, TrustedBrowser, User
-from accounts.models.second_factor import CODES, STEP
-from accounts.services import half_login, second_factor
+from accounts.models.second_factor import CODES
+from accounts.services import devices, half_login, members, second_factor, sessions
+from accounts.services.disown import shut_out
 from bottomline import sealing
 from bottomline.caller import Caller
 from bottomline.sessions import index
-from conftest import Inbox, Person, Visitor, commits, log_in
+from bottomline.sessions.store import SessionStore
+from conftest import Inbox, Person, Visitor, app_code, commits, log_in, set_up_factor
 
 pytestmark = pytest.mark.django_db
 
@@ -28,26 +30,6 @@ CALLER = Caller(ip="192.0.2.7")
 
 def secret_of(person: Person) -> str:
     return Totp.objects.get(user=person.user).secret
-
-
-def code_of(person: Person, *, steps: int = 0) -> str:
-    """What the app of somebody shows now, or some steps from now."""
-    app = pyotp.TOTP(secret_of(person))
-    return app.at(int(timezone.now().timestamp()) + steps * STEP)
-
-
-def set_up(visitor: Visitor, person: Person) -> list[str]:
-    """Set it up on the pages, logged in; returns the recovery codes."""
-    assert visitor.post(f"{PAGE}start/")["Location"] == f"{PAGE}confirm/"
-    page = visitor.get(f"{PAGE}confirm/").content.decode()
-    secret = re.search(r'id="secret">([A-Z2-7 ]+)<', page)
-    assert secret
-    code = pyotp.TOTP(secret[1].replace(" ", "")).at(int(timezone.now().timestamp()) - STEP)
-    shown = visitor.post(f"{PAGE}confirm/", {"code": code})
-    assert shown.status_code == 200, shown.content
-    codes = re.findall(r'class="secret">([A-Z2-7 ]+)<', shown.content.decode())
-    assert person.user.second_factor_at
-    return codes
 
 
 def first_factor(visitor: Visitor, person: Person, **more: str) -> Any:
@@ -66,9 +48,7 @@ def is_in(visitor: Visitor) -> bool:
 @pytest.fixture
 def codes(alice: Person) -> list[str]:
     """Alice has a second factor, and these recovery codes."""
-    visitor = Visitor()
-    log_in(visitor, alice)
-    return set_up(visitor, alice)
+    return set_up_factor(alice)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +62,7 @@ def _still(still_clock: Any) -> None:
 @pytest.mark.asvs("6.5.3")
 def test_a_member_sets_it_up_and_logs_in_with_a_code(client: Visitor, alice: Person):
     log_in(client, alice)
-    codes = set_up(client, alice)
+    codes = set_up_factor(alice, client)
 
     assert len(set(codes)) == CODES
     assert {len(code.replace(" ", "")) for code in codes} == {24}
@@ -91,7 +71,7 @@ def test_a_member_sets_it_up_and_logs_in_with_a_code(client: Visitor, alice: Per
     other = Visitor()
     assert first_factor(other, alice)["Location"] == "/login/verify/?next=%2Faccount%2F"
     assert not is_in(other)
-    response = other.post(VERIFY, {"code": code_of(alice)})
+    response = other.post(VERIFY, {"code": app_code(alice)})
     assert (response.status_code, response["Location"]) == (302, "/account/")
     assert is_in(other)
     last = Event.objects.filter(kind="login.completed").latest("pk")
@@ -111,7 +91,7 @@ def test_no_secret_counts_before_its_code_was_typed(client: Visitor, alice: Pers
 def test_what_nobody_finishes_ends_in_an_hour(client: Visitor, alice: Person, still_clock: Any):
     log_in(client, alice)
     client.post(f"{PAGE}start/")
-    code = code_of(alice)
+    code = app_code(alice)
     still_clock.shift(timedelta(hours=1))
     client.post("/reauth/", {"password": alice.password})
     log_in(client := Visitor(), alice)
@@ -147,7 +127,7 @@ def test_setting_it_up_ends_what_never_proved_it_and_renews_this_session(
     log_in(elsewhere, alice)
     log_in(client, alice)
     before = client.cookies["__Host-session"].value
-    set_up(client, alice)
+    set_up_factor(alice, client)
     assert not is_in(elsewhere)
     assert is_in(client)
     assert client.cookies["__Host-session"].value != before
@@ -179,7 +159,7 @@ def test_it_leads_on_to_where_they_were_going_and_stays_as_long_as_they_said(
     led = first_factor(visitor, alice, next="/account/invites/", remember="on")["Location"]
     assert parse_qs(urlsplit(led).query) == {"next": ["/account/invites/"]}
     assert 'value="/account/invites/"' in visitor.get(led).content.decode()
-    response = visitor.post(VERIFY, {"code": code_of(alice), "next": "/account/invites/"})
+    response = visitor.post(VERIFY, {"code": app_code(alice), "next": "/account/invites/"})
     assert response["Location"] == "/account/invites/"
     assert visitor.cookies["__Host-session"]["expires"]
     assert visitor.cookies["__Host-half-login"].value == ""
@@ -189,13 +169,13 @@ def test_it_leads_on_to_where_they_were_going_and_stays_as_long_as_they_said(
 def test_it_leads_to_no_other_site(alice: Person, codes: list[str]):
     visitor = Visitor()
     first_factor(visitor, alice)
-    response = visitor.post(VERIFY, {"code": code_of(alice), "next": "//evil.example/"})
+    response = visitor.post(VERIFY, {"code": app_code(alice), "next": "//evil.example/"})
     assert response["Location"] == "/account/"
 
 
 @pytest.mark.asvs("6.5.1")
 def test_a_code_works_once(alice: Person, codes: list[str]):
-    code = code_of(alice)
+    code = app_code(alice)
     one, other = Visitor(), Visitor()
     for visitor in (one, other):
         first_factor(visitor, alice)
@@ -212,7 +192,7 @@ def test_a_code_is_good_for_its_step_and_one_beside_it_by_our_clock(
 ):
     visitor = Visitor()
     first_factor(visitor, alice)
-    typed = {"code": code_of(alice, steps=steps), "timestamp": "0", "date": "0"}
+    typed = {"code": app_code(alice, steps=steps), "timestamp": "0", "date": "0"}
     assert visitor.post(VERIFY, typed).status_code == status
 
 
@@ -228,7 +208,7 @@ def test_digits_are_six_and_ascii(alice: Person, codes: list[str], typed: str):
 
 
 def test_what_people_put_between_the_digits_is_forgiven(alice: Person, codes: list[str]):
-    visitor, code = Visitor(), code_of(alice)
+    visitor, code = Visitor(), app_code(alice)
     first_factor(visitor, alice)
     assert visitor.post(VERIFY, {"code": f" {code[:3]} {code[3:]} "}).status_code == 302
 
@@ -246,13 +226,13 @@ def test_five_codes_in_a_quarter_of_an_hour_and_then_not_even_the_right_one(
         assert visitor.post(VERIFY, {"code": "000000"}).status_code == 422
     fresh = Visitor()
     first_factor(fresh, alice)
-    paused = fresh.post(VERIFY, {"code": code_of(alice)})
+    paused = fresh.post(VERIFY, {"code": app_code(alice)})
     assert paused.status_code == 429
     assert int(paused["Retry-After"]) > 0
     assert not is_in(fresh)
     still_clock.shift(timedelta(minutes=16))
     first_factor(fresh, alice)
-    assert fresh.post(VERIFY, {"code": code_of(alice)}).status_code == 302
+    assert fresh.post(VERIFY, {"code": app_code(alice)}).status_code == 302
 
 
 def test_half_a_login_has_five_tries(alice: Person, codes: list[str], still_clock: Any):
@@ -265,7 +245,7 @@ def test_half_a_login_ends_in_five_minutes(alice: Person, codes: list[str], stil
     visitor = Visitor()
     first_factor(visitor, alice)
     still_clock.shift(timedelta(minutes=5, seconds=1))
-    response = visitor.post(VERIFY, {"code": code_of(alice)})
+    response = visitor.post(VERIFY, {"code": app_code(alice)})
     assert response["Location"] == "/login/"
     assert "took too long" in visitor.get("/login/").content.decode()
     assert not is_in(visitor)
@@ -291,7 +271,7 @@ CHANGES = {
 @pytest.mark.asvs("6.5.6")
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_half_a_login_ends_with_a_change(alice: Person, codes: list[str], change: Any):
-    visitor, code = Visitor(), code_of(alice)
+    visitor, code = Visitor(), app_code(alice)
     first_factor(visitor, alice)
     change(alice.user)
     assert visitor.post(VERIFY, {"code": code})["Location"] == "/login/"
@@ -305,7 +285,7 @@ def test_half_a_login_that_we_did_not_sign_is_none(alice: Person, codes: list[st
         assert half_login.read(made_up) is None
     visitor = Visitor()
     assert visitor.get(VERIFY)["Location"] == "/login/"
-    assert visitor.post(VERIFY, {"code": code_of(alice)})["Location"] == "/login/"
+    assert visitor.post(VERIFY, {"code": app_code(alice)})["Location"] == "/login/"
 
 
 @pytest.mark.asvs("6.4.3")
@@ -317,7 +297,7 @@ def test_a_new_password_by_mail_is_no_way_past_it(alice: Person, codes: list[str
     assert visitor.post(link, {"password": new, "repeated": new}).status_code == 302
     assert not is_in(visitor)
     first_factor(visitor, Person(alice.email, alice.username, new))
-    assert visitor.post(VERIFY, {"code": code_of(alice)}).status_code == 302
+    assert visitor.post(VERIFY, {"code": app_code(alice)}).status_code == 302
 
 
 # --- recovery codes ---
@@ -350,9 +330,9 @@ def test_recovery_codes_are_kept_as_hashes_and_shown_once(alice: Person, codes: 
 @pytest.mark.asvs("6.5.6")
 def test_new_codes_end_the_old_ones(client: Visitor, alice: Person, inbox: Inbox):
     log_in(client, alice)
-    old = set_up(client, alice)
+    old = set_up_factor(alice, client)
     assert client.post(f"{PAGE}codes/", {"code": "000000"}).status_code == 422
-    shown = client.post(f"{PAGE}codes/", {"code": code_of(alice)})
+    shown = client.post(f"{PAGE}codes/", {"code": app_code(alice)})
     new = re.findall(r'class="secret">([A-Z2-7 ]+)<', shown.content.decode())
     assert len(new) == CODES
     assert not RecoveryCode.objects.spend(alice.user, old[0].replace(" ", ""))
@@ -362,7 +342,7 @@ def test_new_codes_end_the_old_ones(client: Visitor, alice: Person, inbox: Inbox
 
 def test_who_has_not_kept_them_or_has_few_is_told(client: Visitor, alice: Person):
     log_in(client, alice)
-    codes = set_up(client, alice)
+    codes = set_up_factor(alice, client)
     assert "not said yet that you kept them" in client.get(PAGE).content.decode()
     client.post(f"{PAGE}codes/saved/")
     page = client.get(PAGE).content.decode()
@@ -382,7 +362,7 @@ def trusting(alice: Person) -> Visitor:
     """A browser of Alice's that is asked for no code."""
     visitor = Visitor()
     first_factor(visitor, alice)
-    assert visitor.post(VERIFY, {"code": code_of(alice), "trust": "on"}).status_code == 302
+    assert visitor.post(VERIFY, {"code": app_code(alice), "trust": "on"}).status_code == 302
     visitor.post("/logout/")
     return visitor
 
@@ -445,7 +425,7 @@ def test_staff_trust_no_browser(alice: Person, codes: list[str]):
     visitor = Visitor()
     page = visitor.get(first_factor(visitor, alice)["Location"]).content.decode()
     assert 'name="trust"' not in page
-    visitor.post(VERIFY, {"code": code_of(alice), "trust": "on"})
+    visitor.post(VERIFY, {"code": app_code(alice), "trust": "on"})
     assert is_in(visitor)
     assert not TrustedBrowser.objects.exists()
     visitor.post("/logout/")
@@ -460,15 +440,15 @@ def test_turning_it_off_wants_a_code_and_ends_every_other_session(
     client: Visitor, alice: Person, inbox: Inbox
 ):
     log_in(client, alice)
-    set_up(client, alice)
+    set_up_factor(alice, client)
     elsewhere = Visitor()
     first_factor(elsewhere, alice)
-    elsewhere.post(VERIFY, {"code": code_of(alice)})
+    elsewhere.post(VERIFY, {"code": app_code(alice)})
 
     for wrong in ("", "000000", alice.password):
         assert client.post(f"{PAGE}off/", {"code": wrong}).status_code == 422
     assert alice.user.second_factor_at
-    code = code_of(alice, steps=1)
+    code = app_code(alice, steps=1)
     assert client.post(f"{PAGE}off/", {"code": code})["Location"] == PAGE
 
     assert alice.user.second_factor_at is None
@@ -499,7 +479,7 @@ def test_the_database_does_not_know_the_secret(alice: Person, codes: list[str], 
 def test_a_secret_that_was_changed_or_moved_lets_nobody_in(
     alice: Person, bob: Person, codes: list[str], caplog: pytest.LogCaptureFixture
 ):
-    row, code = Totp.objects.get(user=alice.user), code_of(alice)
+    row, code = Totp.objects.get(user=alice.user), app_code(alice)
     sealed = bytearray(row.sealed)
     sealed[-1] ^= 1
     Totp.objects.update(sealed=bytes(sealed))
@@ -521,7 +501,7 @@ def test_a_retired_key_still_opens_and_its_secrets_are_sealed_anew_when_used(
     settings.SECRET_KEY = "another secret that nobody ever guesses, 2"
     visitor = Visitor()
     first_factor(visitor, alice)
-    assert visitor.post(VERIFY, {"code": code_of(alice)}).status_code == 302
+    assert visitor.post(VERIFY, {"code": app_code(alice)}).status_code == 302
     row = Totp.objects.get()
     assert bytes(row.sealed) != before
     assert sealing.is_of_today(bytes(row.sealed))
@@ -551,7 +531,7 @@ def test_setting_it_up_is_written_down_and_mailed_in_german_too(
 ):
     User.objects.update(language="de")
     log_in(client, alice)
-    codes = set_up(client, alice)
+    codes = set_up_factor(alice, client)
     with commits():
         second_factor.prove(alice.user, codes[0].replace(" ", ""), caller=CALLER)
     subjects = [mail.subject for mail in inbox.mails_to(alice.email)][-2:]
@@ -587,7 +567,7 @@ def test_an_owner_ends_a_factor_they_did_not_set_up_by_the_mail_about_it(
     client: Visitor, alice: Person, inbox: Inbox
 ):
     log_in(client, alice)
-    set_up(client, alice)  # somebody who knows Alice's password
+    set_up_factor(alice, client)  # somebody who knows Alice's password
     [told] = [m for m in inbox.mails_to(alice.email) if m.subject.startswith("A second factor")]
     disown(told)
     assert alice.user.second_factor_at is None
@@ -603,3 +583,64 @@ def test_no_other_mail_ends_a_factor(alice: Person, codes: list[str], inbox: Inb
     disown(told)
     assert alice.user.second_factor_at
     assert Totp.objects.count() == 1
+
+
+@pytest.mark.asvs("7.4.3")
+def test_what_ends_sessions_while_a_code_is_looked_at_ends_the_trust_as_well(
+    alice: Person, codes: list[str]
+):
+    proved = alice.user
+    cookie = devices.new_cookie(proved, "")
+    members.set_password(alice.user, "quite another lamp 7 river")
+    sessions.end_all(alice.user)
+    second_factor.trust(proved, cookie, caller=CALLER)
+    assert not TrustedBrowser.objects.trusted().exists()
+
+
+@pytest.mark.asvs("7.4.3")
+def test_whoever_was_shut_out_meanwhile_leaves_no_second_factor_of_theirs(alice: Person):
+    before, caller = alice.user, Caller(ip="192.0.2.7", proved_at=timezone.now())
+    second_factor.start(before, caller=caller)
+    code = app_code(alice)
+    shut_out(alice.user, caller=CALLER)
+    for act in (
+        lambda: second_factor.confirm(before, code, SessionStore(), caller=caller),
+        lambda: second_factor.start(before, caller=caller),
+    ):
+        with pytest.raises(ProofTooOld):
+            act()
+    assert alice.user.second_factor_at is None
+
+
+# --- staff ---
+
+
+@pytest.mark.asvs("6.3.3")
+@pytest.mark.asvs("8.4.2")
+@pytest.mark.parametrize("path", ["/admin/", "/admin/accounts/user/", "/admin/login/"])
+def test_the_admin_opens_to_two_factors_alone(client: Visitor, alice: Person, path: str):
+    User.objects.filter(email=alice.email).update(is_staff=True, is_superuser=True)
+    log_in(client, alice)
+    for ask in (client.get, client.post):
+        led = ask(path, follow=True)
+        assert led.redirect_chain[-1][0] == PAGE
+        assert "The admin opens only to staff" in led.content.decode()
+    set_up_factor(alice, client)
+    assert client.get(path, follow=True).request["PATH_INFO"].startswith("/admin/")
+
+
+@pytest.mark.asvs("6.3.3")
+def test_the_admin_closes_when_staff_turn_their_second_factor_off(client: Visitor, olivia: Person):
+    log_in(client, olivia)
+    assert client.get("/admin/").status_code == 200
+    client.post(f"{PAGE}off/", {"code": app_code(olivia, steps=1)})
+    assert olivia.user.second_factor_at is None
+    assert client.get("/admin/", follow=True).redirect_chain[-1][0] == PAGE
+    assert is_in(client)
+
+
+def test_staff_without_one_are_told_so(client: Visitor, alice: Person):
+    User.objects.filter(email=alice.email).update(is_staff=True)
+    log_in(client, alice)
+    for page in (PAGE, "/account/security/"):
+        assert "the admin stays shut until" in client.get(page).content.decode()

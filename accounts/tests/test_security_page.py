@@ -37,11 +37,11 @@ def test_every_way_in_is_there_with_its_strength_and_its_last_use(
     still_clock.shift(timedelta(days=3))
     log_in_by_mail(client, alice, inbox)
     page = client.get("/account/security/").text
-    for way in (ways_in.PASSWORD, ways_in.MAIL):
+    for way in (ways_in.PASSWORD, ways_in.PASSKEY, ways_in.MAIL):
         assert way.title in page
         assert way.strength in page
-    password, mail = ways_in.list_own(alice.user)
-    assert (password.is_there, mail.is_there) == (True, True)
+    password, passkey, mail = ways_in.list_own(alice.user)
+    assert (password.is_there, passkey.is_there, mail.is_there) == (True, False, True)
     assert password.last_used is not None
     assert mail.last_used is not None
     assert mail.last_used - password.last_used == timedelta(days=3)

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.conf import settings
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.errors import NoSuchSession, ProofTooOld
-from accounts.models import Event
-from accounts.services import sessions
+from accounts.models import Event, User
+from accounts.services import sessions, snapshots
 from bottomline.caller import Caller
 from bottomline.sessions import cookie, index
 from bottomline.sessions.redis import client as redis
@@ -264,3 +265,31 @@ def test_the_rule_holds_behind_the_page_too(here: Visitor, there: Visitor, alice
     with pytest.raises(NoSuchSession):
         sessions.end_one(alice.user, "0" * 32, caller=fresh)
     assert is_in(there)
+
+
+# --- what ended stays ended ---
+
+
+def end_without_redis(person: Person) -> None:
+    """As where the row says so, and Redis was away when it should have been told."""
+    User.objects.filter(email=person.email).update(session_epoch=F("session_epoch") + 1)
+
+
+@pytest.mark.asvs("7.4.1")
+def test_news_of_a_member_bring_no_session_back(client: Visitor, alice: Person):
+    log_in(client, alice)
+    end_without_redis(alice)
+    snapshots.refresh(alice.user)
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert client.get("/session/").status_code == 401
+
+
+@pytest.mark.asvs("7.4.1")
+def test_a_session_that_has_ended_ends_no_others_and_does_not_go_on(client: Visitor, alice: Person):
+    log_in(client, alice)
+    end_without_redis(alice)
+    log_in(other := Visitor(), alice)
+    assert client.post("/account/sessions/end-others/").status_code in {302, 400}
+    assert other.get("/session/").status_code == 200
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert client.get("/session/").status_code == 401

@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
+from accounts import limits
 from accounts.errors import Refusal
 from accounts.models import Event, FormerUsername
 from accounts.services import members, usernames
@@ -181,6 +182,14 @@ def test_what_is_no_name_to_take_is_refused_with_a_sentence(
     assert sentence in response.content.decode()
     assert alice.user.username == "alice"
     assert not FormerUsername.objects.exists()
+
+
+@pytest.mark.usefixtures("still_clock")
+def test_nobody_asks_without_end_whose_a_name_is(member: Visitor, alice: Person, bob: Person):
+    for _ in range(limits.PROFILE_BY_MEMBER.count):
+        assert rename(member, "bob").status_code == 422
+    assert rename(member, "countess").status_code == 429
+    assert alice.user.username == "alice"
 
 
 def test_with_the_account_its_old_names_are_free(member: Visitor, alice: Person):

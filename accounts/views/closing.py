@@ -14,7 +14,7 @@ from accounts.forms import CloseForm
 from accounts.requests import MemberRequest
 from accounts.services import closing
 from bottomline.caller import caller_of
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 from bottomline.responses import answers
 
 signer = Signer(salt="closed-until")
@@ -39,8 +39,7 @@ def delete(request: MemberRequest) -> HttpResponse:
         "form": form,
         "is_last_owner": closing.is_last_owner(request.user),
     }
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/closing/delete.html", context, status=status)
+    return render_form(request, "accounts/closing/delete.html", context)
 
 
 @page

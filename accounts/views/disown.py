@@ -16,9 +16,15 @@ def not_me(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method == "POST":
             user = disown.finish(token, caller=caller)
-            return render(request, "accounts/disown/done.html", {"username": user.username})
+            context = {"username": user.username, "has_factor": user.second_factor_at is not None}
+            return render(request, "accounts/disown/done.html", context)
         row = disown.open_link(token, caller=caller)
     except TokenUnusable:
         return render(request, "accounts/disown/unusable.html", status=410)
-    context = {"username": row.user.username, "is_closed": row.user.is_closed}
+    context = {
+        "username": row.user.username,
+        "is_closed": row.user.is_closed,
+        "has_passkeys": row.user.passkeys.exists(),
+        "ends_factor": disown.ends_second_factor(row, row.user),
+    }
     return render(request, "accounts/disown/confirm.html", context)

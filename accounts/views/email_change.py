@@ -10,7 +10,7 @@ from accounts.forms import EmailChangeForm
 from accounts.requests import MemberRequest
 from accounts.services import email_change
 from bottomline.caller import caller_of
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 
 
 @form_page
@@ -26,8 +26,7 @@ def change(request: MemberRequest) -> HttpResponse:
             messages.success(request, "The link is on its way. Look in your new mailbox.")
             return redirect("accounts:change_email")
     context = {"form": form, "change": email_change.find_pending(request.user)}
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/email_change/change.html", context, status=status)
+    return render_form(request, "accounts/email_change/change.html", context)
 
 
 @post_only
@@ -75,7 +74,11 @@ def undo(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method != "POST":
             opened = email_change.open_undo(token, caller=caller)
-            context = {"change": opened, "new_email": masked(opened.new_email)}
+            context = {
+                "change": opened,
+                "new_email": masked(opened.new_email),
+                "has_passkeys": opened.user.passkeys.exists(),
+            }
             return render(request, "accounts/email_change/undo.html", context)
         email_change.undo(token, caller=caller)
     except (TokenUnusable, AddressTaken) as refusal:

@@ -8,8 +8,7 @@ from accounts.errors import TokenUnusable
 from accounts.forms import ResendForm
 from accounts.services import email_confirmation
 from bottomline.caller import caller_of
-from bottomline.captcha.forms import render_form
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 
 
 @page

@@ -1,15 +1,13 @@
 """What the pages of every way in end with."""
 
-from urllib.parse import urlencode
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
 from accounts.cookies import remember_device, remember_half_login, remember_way
 from accounts.errors import AccountBlocked, SecondFactorNeeded
 from accounts.models import User
+from accounts.redirects import redirect_with_next
 from accounts.services import devices, login, second_factor
 from bottomline.caller import Caller
 from bottomline.sessions.request import Request
@@ -38,7 +36,7 @@ def finish(
         blocked = {"until": refusal.until}
         return render(request, "accounts/login/blocked.html", blocked, status=423)
     except SecondFactorNeeded:
-        response = redirect(f"{reverse('accounts:verify')}?{urlencode({'next': next_url})}")
+        response = redirect_with_next("accounts:verify", next_url)
         remember_half_login(response, user, method=method, remember=remember)
         return response
     if had_left:

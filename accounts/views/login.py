@@ -1,23 +1,23 @@
 from contextlib import suppress
 
+from django.conf import settings
 from django.contrib import auth, messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
 from accounts import ways_in
-from accounts.cookies import forget_member, way_used
+from accounts.cookies import forget_member, own_secret, way_used
 from accounts.decorators import anonymous_only, credentials, for_everyone, form_page, post_only
 from accounts.errors import BadCredentials, WorkMissing
 from accounts.events import record
 from accounts.forms import LoginForm
 from accounts.redirects import next_url, requested_next
-from accounts.services import login
+from accounts.services import login, passkey_proofs
 from accounts.views.finish import finish
 from accounts.ways_in import Way
 from bottomline.caller import caller_of
-from bottomline.captcha.forms import render_form
 from bottomline.errors import DATABASE_AWAY
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 from bottomline.responses import answers
 from bottomline.sessions.request import Request
 
@@ -49,6 +49,8 @@ def log_in(request: Request) -> HttpResponse:
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
     context = {"form": form, "next": requested_next(request), "lead": _lead(request)}
+    if settings.HAS_PASSKEYS:
+        context["passkey"] = passkey_proofs.ask_to_log_in(own_secret(request))
     return render_form(request, "accounts/login/login.html", context)
 
 

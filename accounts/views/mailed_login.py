@@ -1,21 +1,16 @@
-from urllib.parse import urlencode
-
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 
-from accounts.cookies import forget_mailed_login, keep_mailed_login
-from accounts.decorators import anonymous_only, for_everyone, form_page, link_page
+from accounts.cookies import forget_google, forget_mailed_login, keep_mailed_login, kept_by
+from accounts.decorators import anonymous_only, for_everyone, form_page, link_page, secret_code
 from accounts.errors import BadCode, BadCredentials, OtherBrowser, TokenUnusable
 from accounts.forms import AskForMailForm, LoginCodeForm, RememberForm
 from accounts.models import MailedLogin
-from accounts.redirects import next_url, requested_next
+from accounts.redirects import next_url, redirect_with_next, requested_next
 from accounts.services import mailed_login
 from accounts.views.finish import finish
 from bottomline.caller import caller_of
-from bottomline.captcha.forms import render_form
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 from bottomline.sessions.request import Request
 
 
@@ -25,22 +20,22 @@ def ask(request: HttpRequest) -> HttpResponse:
     caller = caller_of(request)
     form = AskForMailForm(posted(request), caller=caller)
     if form.is_valid():
-        return on_its_way(request, mailed_login.request(form.cleaned_data["email"], caller=caller))
+        email, browser = form.cleaned_data["email"], kept_by(request)
+        return on_its_way(request, mailed_login.request(email, caller=caller, browser=browser))
     context = {"form": form, "next": requested_next(request)}
     return render_form(request, "accounts/mailed_login/ask.html", context)
 
 
 def on_its_way(request: HttpRequest, browser: str) -> HttpResponse:
     """On to the one answer for every address, where the code is typed; loading it sends nothing."""
-    there = requested_next(request)
-    query = f"?{urlencode({'next': there})}" if there else ""
-    response = redirect(reverse("accounts:login_code") + query)
+    response = redirect_with_next("accounts:login_code", requested_next(request))
     if browser:  # or what was mailed before is still good
         keep_mailed_login(response, browser)
     return response
 
 
 @form_page
+@secret_code
 @anonymous_only
 def type_code(request: Request) -> HttpResponse:
     form = LoginCodeForm(posted(request))
@@ -53,8 +48,7 @@ def type_code(request: Request) -> HttpResponse:
         except (BadCode, BadCredentials):
             form.add_error("code", BadCode.message)
     context = {"form": form, "next": requested_next(request)}
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/mailed_login/code.html", context, status=status)
+    return render_form(request, "accounts/mailed_login/code.html", context)
 
 
 @form_page
@@ -78,18 +72,15 @@ def open_link(request: Request, token: str) -> HttpResponse:
         return render(request, "accounts/mailed_login/unusable.html", status=410)
 
 
-def kept_by(request: HttpRequest) -> str:
-    """What a browser that asked for such a mail sends along."""
-    return request.COOKIES.get(settings.MAILED_LOGIN_COOKIE_NAME, "")
-
-
 def _enter(
     request: Request, asked: MailedLogin, form: RememberForm, *, method: str
 ) -> HttpResponse:
     """Log in whoever has proved the mailbox, or have them choose a name to sign up with."""
     user = mailed_login.owner_of(asked)
     if user is None:
-        return redirect("invites:join")
+        to_join = redirect("invites:join")
+        forget_google(to_join)  # or that page would go by what was proved there
+        return to_join
     response = finish(
         request,
         user,

@@ -11,7 +11,7 @@ from accounts.models import Purpose
 from accounts.requests import MemberRequest
 from accounts.services import password_change, password_reset
 from bottomline.caller import caller_of
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 
 
 @form_page
@@ -45,8 +45,7 @@ def change(request: MemberRequest) -> HttpResponse:
             # log in again.
             remember_device(request, response, request.user)
             return response
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/password_change/change.html", {"form": form}, status=status)
+    return render_form(request, "accounts/password_change/change.html", {"form": form})
 
 
 @page

@@ -6,10 +6,9 @@ from accounts.cookies import remember_device
 from accounts.decorators import credentials, for_everyone, form_page, link_page, page
 from accounts.errors import TokenUnusable, WeakPassword
 from accounts.forms import ForgotForm, NewPasswordForm
-from accounts.services import password_reset
+from accounts.services import passkeys, password_reset
 from bottomline.caller import caller_of
-from bottomline.captcha.forms import render_form
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 
 
 @form_page
@@ -51,6 +50,9 @@ def choose(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/password_reset/unusable.html", status=410)
     except WeakPassword as refusal:
         form.add_error("password", refusal.message)
-    status = 422 if form.is_bound else 200
-    context = {"form": form, "username": row.user.username}
-    return render(request, "accounts/password_reset/choose.html", context, status=status)
+    context = {
+        "form": form,
+        "username": row.user.username,
+        "ends_passkeys": passkeys.recent(row.user).exists(),
+    }
+    return render_form(request, "accounts/password_reset/choose.html", context)

@@ -1,27 +1,34 @@
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import qr
-from accounts.cookies import forget_half_login
-from accounts.decorators import anonymous_only, form_page, fresh_proof, page, post_only
-from accounts.errors import BadCredentials, NotApplicable, WrongCode
-from accounts.forms import AppCodeForm, FactorForm, VerifyForm
-from accounts.models import RecoveryCode
-from accounts.redirects import next_url, requested_next
+from accounts.cookies import forget_half_login, half_login_of, own_secret
+from accounts.decorators import (
+    anonymous_only,
+    form_page,
+    fresh_proof,
+    page,
+    post_only,
+    secret_code,
+    with_passkeys,
+)
+from accounts.errors import BadCredentials, BadPasskey, NotApplicable, WrongCode
+from accounts.forms import AppCodeForm, FactorForm, PasskeyForm, VerifyForm
+from accounts.redirects import next_url, redirect_with_next, requested_next
 from accounts.requests import MemberRequest
-from accounts.services import half_login, second_factor
+from accounts.services import factor_codes, passkey_proofs, second_factor
+from accounts.services.half_login import HalfLogin
 from accounts.views.finish import finish
 from bottomline.caller import caller_of
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 from bottomline.responses import answers
 from bottomline.sessions.request import Request
 
 BEGIN_AGAIN = "That took too long, or there were too many codes. Log in once more."
-
-secret_code = sensitive_post_parameters("code")
 
 
 @answers(429, "accounts/second_factor/paused.html")
@@ -31,13 +38,13 @@ secret_code = sensitive_post_parameters("code")
 def verify(request: Request) -> HttpResponse:
     """Asks for the second factor of somebody who has just proved the first."""
     caller = caller_of(request)
-    half = half_login.read(request.COOKIES.get(settings.HALF_LOGIN_COOKIE_NAME, ""))
+    half = half_login_of(request)
     if half is None:
-        return _begin_again(request)
+        return begin_again(request)
     form = VerifyForm(posted(request))
     if form.is_valid():
         if not half.spend_try():
-            return _begin_again(request)
+            return begin_again(request)
         try:
             kind = second_factor.prove(half.user, form.cleaned_data["code"], caller=caller)
             response = finish(
@@ -52,21 +59,72 @@ def verify(request: Request) -> HttpResponse:
         except WrongCode as refusal:
             form.add_error("code", refusal.message)
         except BadCredentials:
-            return _begin_again(request)
+            return begin_again(request)
         else:
-            if kind == second_factor.RECOVERY:
-                left = RecoveryCode.objects.unused(half.user).count()
+            if kind == factor_codes.RECOVERY:
+                left = second_factor.count_codes(half.user)
                 messages.warning(request, f"That recovery code is used up. You have {left} left.")
             forget_half_login(response)
             return response
-    context = {"form": form, "next": requested_next(request), "may_trust": not half.user.is_staff}
-    status = 422 if form.is_bound else 200
+    return _ask(request, half, form)
+
+
+@answers(429, "accounts/second_factor/paused.html")
+@post_only
+@secret_code
+@with_passkeys
+@anonymous_only
+def verify_by_passkey(request: Request) -> HttpResponse:
+    """The same, with a passkey in place of a code."""
+    caller = caller_of(request)
+    half = half_login_of(request)
+    form = PasskeyForm(posted(request))
+    if half is None:
+        return begin_again(request)
+    if form.is_valid():
+        if not half.spend_try():
+            return begin_again(request)
+        answer = form.cleaned_data["credential"]
+        try:
+            passkey_proofs.verify(half, answer, browser=own_secret(request), caller=caller)
+            response = finish(
+                request,
+                half.user,
+                method=f"{half.method}+{passkey_proofs.METHOD}",
+                caller=caller,
+                remember=half.remember,
+                next_url=next_url(request),
+            )
+        except BadPasskey as refusal:
+            form.add_error(None, refusal.message)
+        except BadCredentials:
+            return begin_again(request)
+        else:
+            forget_half_login(response)
+            return response
+    return _ask(request, half, VerifyForm(), refused=form)
+
+
+def _ask(
+    request: Request, half: HalfLogin, form: VerifyForm, *, refused: PasskeyForm | None = None
+) -> HttpResponse:
+    """The page with every proof of theirs, and with the mistakes of the one that was tried."""
+    context: dict[str, Any] = {
+        "form": form,
+        "refused": refused or form,
+        "next": requested_next(request),
+        "may_trust": not half.user.is_staff,
+    }
+    if settings.HAS_PASSKEYS:
+        context["passkey"] = passkey_proofs.ask_to_verify(half, own_secret(request))
+    status = 422 if refused or form.is_bound else 200
     return render(request, "accounts/second_factor/verify.html", context, status=status)
 
 
-def _begin_again(request: Request) -> HttpResponse:
+def begin_again(request: Request) -> HttpResponse:
+    """Back to the first factor, whose proof is too old or was for an account that has changed."""
     messages.error(request, BEGIN_AGAIN)
-    response = redirect("accounts:login")
+    response = redirect_with_next("accounts:login", requested_next(request))
     forget_half_login(response)
     return response
 
@@ -110,8 +168,7 @@ def confirm(request: MemberRequest) -> HttpResponse:
         else:
             return _show_codes(request, codes, is_new=True)
     context = {"form": form, "secret": _grouped(pending.secret), "qr": qr.picture(pending.uri)}
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/second_factor/confirm.html", context, status=status)
+    return render_form(request, "accounts/second_factor/confirm.html", context)
 
 
 @form_page
@@ -127,8 +184,7 @@ def renew_codes(request: MemberRequest) -> HttpResponse:
             form.add_error("code", refusal.message)
         else:
             return _show_codes(request, codes, is_new=False)
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/second_factor/renew.html", {"form": form}, status=status)
+    return render_form(request, "accounts/second_factor/renew.html", {"form": form})
 
 
 @post_only
@@ -158,8 +214,7 @@ def disable(request: MemberRequest) -> HttpResponse:
                 request, "No code is asked for any more. Everywhere else you have been logged out."
             )
             return redirect("accounts:second_factor")
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/second_factor/disable.html", {"form": form}, status=status)
+    return render_form(request, "accounts/second_factor/disable.html", {"form": form})
 
 
 @post_only

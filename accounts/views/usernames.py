@@ -1,6 +1,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 
 from accounts.decorators import form_page
 from accounts.errors import UsernameChangedRecently, UsernameTaken
@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.requests import MemberRequest
 from accounts.services import usernames
 from bottomline.caller import caller_of
-from bottomline.forms import posted
+from bottomline.forms import posted, render_form
 
 
 @form_page
@@ -32,5 +32,4 @@ def change(request: MemberRequest) -> HttpResponse:
         "from": usernames.changeable_from(person),
         "former": person.former_usernames.held().order_by("-given_up_at"),
     }
-    status = 422 if form.is_bound else 200
-    return render(request, "accounts/usernames/change.html", context, status=status)
+    return render_form(request, "accounts/usernames/change.html", context)

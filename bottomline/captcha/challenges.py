@@ -16,10 +16,9 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from django.conf import settings
-from django.core.cache import cache
 from django.utils import timezone
 
-from bottomline import keys, metrics
+from bottomline import keys, metrics, once
 from bottomline.caller import Caller
 from bottomline.errors import CaptchaMissing, TooManyAttempts
 from bottomline.limits import Limit, spend
@@ -70,9 +69,7 @@ def spend_solution(solution: str, *, door: str, caller: Caller) -> bool:
     salt = _salt_of_good(solution, door, caller.network)
     if salt is None:
         return False
-    # SET NX. Kept longer than the solution is good for: other machines' clocks may be behind.
-    key = f"captcha:{sha256(salt.encode()).hexdigest()}"
-    return bool(cache.add(key, 1, 2 * LIFE.total_seconds()))
+    return once.spend("captcha", salt.encode(), LIFE)
 
 
 def _salt_of_good(solution: str, door: str, network: str) -> str | None:

@@ -4,8 +4,6 @@ import json
 from typing import Any, ClassVar
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.utils.datastructures import MultiValueDict
 
 from bottomline.caller import Caller
@@ -18,7 +16,7 @@ class ChallengeForm(forms.Form):
     """A form that can be shown with a challenge.
 
     `components/captcha.html` shows it, and its solution comes back beside the fields;
-    `render_form` answers with the page.
+    `bottomline.forms.render_form` answers with the page.
     """
 
     door: ClassVar[str]  # what a challenge is good for: one name for each form
@@ -62,13 +60,3 @@ class CaptchaForm(ChallengeForm):
             except CaptchaMissing as refusal:
                 self.refuse(refusal)
         return cleaned
-
-
-def render_form(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The page of a ChallengeForm: 200, with mistakes 422, or 429 for want of the work."""
-    form: ChallengeForm = context["form"]
-    status = 429 if form.retry_after else 422 if form.is_bound else 200
-    response = render(request, template, context, status=status)
-    if form.retry_after:
-        response["Retry-After"] = str(form.retry_after)
-    return response

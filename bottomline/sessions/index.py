@@ -32,11 +32,16 @@ end
 return ended
 """
 
-# KEYS: the user's index. ARGV: key prefix, the new snapshot. Only sessions that exist are written.
+# KEYS: the user's index. ARGV: key prefix, the new snapshot. Only sessions that exist are written,
+# and of those the ones of its epoch: an older one has ended, and is not to be believed again.
 REFRESH = """
+local epoch = cjson.decode(ARGV[2])['session_epoch']
 for _, digest in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   local key = ARGV[1] .. digest
-  if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'user', ARGV[2]) end
+  local kept = redis.call('HGET', key, 'user')
+  if kept and cjson.decode(kept)['session_epoch'] == epoch then
+    redis.call('HSET', key, 'user', ARGV[2])
+  end
 end
 """
 

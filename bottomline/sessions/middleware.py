@@ -21,7 +21,7 @@ from django.utils.functional import SimpleLazyObject
 
 from bottomline import refusals
 from bottomline.errors import DATABASE_AWAY, REDIS_AWAY
-from bottomline.responses import unavailable
+from bottomline.middleware import redis_away
 from bottomline.sessions import cookie
 from bottomline.sessions.request import Request
 from bottomline.sessions.store import SessionStore
@@ -58,8 +58,7 @@ class SessionMiddleware(session_middleware.SessionMiddleware):
                 log.info("session.gone")
                 self._forget(response)
             except REDIS_AWAY as error:
-                log.error("redis.away", extra={"error": type(error).__name__})
-                return unavailable(request, "redis_away")
+                return redis_away(request, error)
         elif settings.SESSION_COOKIE_NAME in request.COOKIES and session.session_key is None:
             self._forget(response)
         return response

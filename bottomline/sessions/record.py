@@ -12,6 +12,14 @@ TOUCH_EVERY = timedelta(minutes=1)  # "last seen" is written at most this often
 FRESH_FOR = timedelta(seconds=60)  # how long a snapshot of the user is believed
 
 
+def is_two_factors(method: str) -> bool:
+    """Whether that is more than one: what came on top stands after a plus.
+
+    A passkey is two by itself: the device that keeps it, and the PIN, finger or face that opens it.
+    """
+    return "+" in method or method == "passkey"
+
+
 @dataclass
 class Meta:
     """When a session began, was last seen and ends, and how and where who it is was proved."""
@@ -41,6 +49,11 @@ class Meta:
     def prove(self, where: str) -> None:
         """Note a proof, which is fresh from now on, for callers from there."""
         self.proved, self.proved_where = timezone.now(), where
+
+    @property
+    def has_two_factors(self) -> bool:
+        """Whether more than one was proved."""
+        return is_two_factors(self.method)
 
     @property
     def ends(self) -> datetime:

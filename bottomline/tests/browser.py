@@ -10,6 +10,8 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from pyotp import TOTP
+
 HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 LONGEST = 30  # seconds; whatever takes longer hangs
 
@@ -118,3 +120,14 @@ class Visitor:
 
     def log_in(self, email: str, password: str, **more: str) -> Page:
         return self.post("/login/", {"email": email, "password": password, **more})
+
+    def set_up_factor(self) -> TOTP:
+        """Have a second factor asked for from now on; returns the app that has the secret."""
+        page = "/account/security/factor/"
+        assert self.post(f"{page}start/").status == 302
+        secret = re.search(r'id="secret">([A-Z2-7 ]+)<', self.get(f"{page}confirm/").text)
+        assert secret
+        app = TOTP(secret[1].replace(" ", ""))
+        shown = self.post(f"{page}confirm/", {"code": app.now()})
+        assert shown.status == 200, shown
+        return app

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
-from functools import cached_property
+from functools import cached_property, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from pyotp import TOTP
 from redis import Redis
 
 from bottomline.tests.environment import HEADLESS, need
+from bottomline.tests.provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider
 from bottomline.tests.servers import text_of, wait_until
 from bottomline.tests.stack import Stack
 
@@ -91,13 +93,15 @@ class Person:
         self.username = username
         self.email = f"{username}@example.org"
         self.password = PASSWORD
+        self.next_code: Callable[[], str] | None = None  # of their app, where they need one
 
 
 class Door:
     """The running stack, and what a test does to it from behind the scenes."""
 
-    def __init__(self, stack: Stack, neighbour: Neighbour) -> None:
+    def __init__(self, stack: Stack, neighbour: Neighbour, provider: IdentityProvider) -> None:
         self.stack, self.neighbour, self.url = stack, neighbour, stack.url
+        self.provider = provider
         self.numbers = itertools.count(1)
         self.regulars: dict[str, Person] = {}
         self.cache = Redis(unix_socket_path=str(stack.redis.socket), db=1)
@@ -119,7 +123,15 @@ class Door:
         assert page.status == 200, page.text
         page = visitor.confirm(link_in(self.mail_to(person)))
         assert page.status == 302, page.text
+        if staff:
+            visitor.log_in(person.email, person.password)
+            person.next_code = partial(self._next_code, visitor.set_up_factor())
         return person
+
+    def _next_code(self, app: TOTP) -> str:
+        """As if it were later: each code counts once, and nobody waits half a minute here."""
+        self.stack.python("from accounts.models import Totp; Totp.objects.update(last_step=0)")
+        return app.now()
 
     def regular(self, *, staff: bool = False) -> Person:
         """A member for tests that only look: always the same one."""
@@ -214,7 +226,7 @@ class Watch:
             self.note(f"answered {response.status}: {response.url}")
 
     def _request(self, request: Request) -> None:
-        ours = (self.door.url + "/", self.door.neighbour.url + "/")
+        ours = (self.door.url + "/", self.door.neighbour.url + "/", self.door.provider.issuer + "/")
         if not request.url.startswith(ours):
             self.note(f"asked a third party: {request.url}")
 
@@ -233,14 +245,18 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def running_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     need("Chromium")
-    with Neighbour().up() as neighbour:
+    with Neighbour().up() as neighbour, IdentityProvider().up() as provider:
         stack = Stack(Path(tmp_path_factory.mktemp("stack")))
         # Help is on another site, so what leaves a page with the visitor can be seen there.
         stack.environment["SUPPORT_URL"] = f"{neighbour.url}/help/"
         # What takes a visitor's browser a moment takes ours, on a busy machine, all its patience.
         stack.environment["PROOF_OF_WORK_BITS"] = "14"
+        # A provider on another site, as the neighbour is.
+        stack.environment["GOOGLE_CLIENT_ID"] = CLIENT_ID
+        stack.environment["GOOGLE_CLIENT_SECRET"] = CLIENT_SECRET
+        stack.environment["GOOGLE_DISCOVERY_URL"] = provider.discovery_url
         with stack.up():
-            yield Door(stack, neighbour)
+            yield Door(stack, neighbour, provider)
 
 
 @pytest.fixture
@@ -286,7 +302,7 @@ def log_in(page: Page, person: Person) -> None:
     page.goto("/login/")
     page.get_by_label("Email address").fill(person.email)
     page.get_by_label("Password", exact=True).fill(person.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {person.username}")
 
 
@@ -298,6 +314,10 @@ def enter(page: Page, person: Person) -> None:
     headers = {"Origin": form.url.removesuffix("/login/")}
     answer = page.request.post("/login/", form=fields, headers=headers, max_redirects=0)
     assert answer.status == 302, answer.text()
+    if person.next_code:
+        fields = {"code": person.next_code(), "csrfmiddlewaretoken": token}
+        answer = page.request.post("/login/verify/", form=fields, headers=headers, max_redirects=0)
+        assert answer.status == 302, answer.text()
     assert is_logged_in(page)
 
 
@@ -318,3 +338,50 @@ def html_of(mail: EmailMessage) -> str:
     body = mail.get_body(("html",))
     assert body
     return body.get_content()
+
+
+class VirtualDevice:
+    """Chromium's own authenticator, as a phone or laptop has it; unlocked by whoever is there."""
+
+    def __init__(self, page: Page, **options: bool) -> None:
+        self.cdp = page.context.new_cdp_session(page)
+        self.cdp.send("WebAuthn.enable")
+        fixed = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True}
+        unlocked = {"hasUserVerification": True, "isUserVerified": True}
+        asked = {"options": fixed | unlocked | {"automaticPresenceSimulation": True} | options}
+        self.id = self.cdp.send("WebAuthn.addVirtualAuthenticator", asked)["authenticatorId"]
+
+    @property
+    def passkeys(self) -> list[dict[str, Any]]:
+        found = self.cdp.send("WebAuthn.getCredentials", {"authenticatorId": self.id})
+        kept: list[dict[str, Any]] = found["credentials"]
+        return kept
+
+    def wait(self) -> None:
+        """From now on nobody unlocks it."""
+        self._there(False)
+
+    def unlock(self) -> None:
+        """Whatever it is asked from now on."""
+        self._there(True)
+
+    def _there(self, enabled: bool) -> None:
+        what = {"authenticatorId": self.id, "enabled": enabled}
+        self.cdp.send("WebAuthn.setAutomaticPresenceSimulation", what)
+
+    def refuse(self) -> None:
+        """It knows nobody from now on: a wrong finger."""
+        what = {"authenticatorId": self.id, "isUserVerified": False}
+        self.cdp.send("WebAuthn.setUserVerified", what)
+
+    def forget(self) -> None:
+        self.cdp.send("WebAuthn.clearCredentials", {"authenticatorId": self.id})
+
+
+def add_passkey(page: Page, name: str = "This laptop") -> None:
+    """Add one on the pages, logged in."""
+    page.goto("/account/security/passkeys/")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_role("status").first).to_contain_text("Your passkey is added.")

@@ -51,6 +51,9 @@ for name in (
     "CELERY_BROKER_URL",
     "EMAIL_URL",
     "BREACHED_PASSWORDS",
+    "GOOGLE_CLIENT_ID",
+    "GOOGLE_DISCOVERY_URL",
+    "GOOGLE_NAME",
     "METRICS_PORT",
 ):
     os.environ.pop(name, None)

@@ -209,6 +209,7 @@ class MailServer:
         self.refuse_recipients: str | None = None
         self.refused = 0
         self.stall = threading.Event()  # set: take the mail, then never answer
+        self.mute_about = ""  # an address: never answer whoever wants to write to it
         self.drop_after_data = False  # take the mail, then hang up without an answer
         self.controller: Controller | None = None
 
@@ -227,9 +228,21 @@ class MailServer:
             self.controller.stop()
             self.controller = None
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """As a host that has stopped: what connects is taken by the kernel, and nobody speaks."""
+        self.stop()
+        try:
+            with socket.create_server(("127.0.0.1", self.port)):
+                yield
+        finally:
+            self.start()
+
     async def handle_RCPT(
         self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
     ) -> str:
+        if address == self.mute_about:
+            await asyncio.sleep(3600)
         if self.refuse_recipients:
             self.refused += 1
             return self.refuse_recipients

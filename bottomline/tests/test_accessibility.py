@@ -23,11 +23,14 @@ from bottomline.tests.chromium import (
     PHONE,
     Door,
     Person,
+    VirtualDevice,
     Watch,
+    add_passkey,
     enter,
     html_of,
     link_in,
 )
+from bottomline.tests.provider import Account
 from bottomline.tests.servers import wait_until
 
 pytestmark = pytest.mark.stack
@@ -60,6 +63,7 @@ RULES_OF_LOOKS = {
 EXCUSED = {
     "mail": {"landmark-one-main", "region"},
     "mail-email-moved-away": {"landmark-one-main", "region"},
+    "mail-lost-factor": {"landmark-one-main", "region"},
     "mail-new-login": {"landmark-one-main", "region"},
     "admin-user": {"label"},
     "admin-events": {"label-title-only"},
@@ -92,12 +96,14 @@ PLAIN = {
     "forgot-sent": "/password/forgot/sent/",
     "login-link": "/login/link/",
     "login-code": "/login/code/",
+    "login-passkey": "/login/passkey/",
     "410-login-link": f"/login/link/{'x' * 43}/",
     "410-reset": f"/password/reset/{'x' * 43}/",
     "404": "/nowhere/",
     "405": "/logout/",
     "email-confirm-dead": f"/email/confirm/{'x' * 43}/",
     "unlock-dead": f"/login/unlock/{'x' * 43}/",
+    "lost-factor-dead": f"/account/security/factor/lost/{'x' * 43}/",
     "email-undo-dead": f"/email/undo/{'x' * 43}/",
     "410-invite": f"/invite/{'x' * 43}/",
 }
@@ -171,7 +177,7 @@ def login_errors(page: Page, door: Door) -> None:
     page.goto("/login/")
     page.get_by_label("Email address").fill("ada@example.org")
     page.get_by_label("Password", exact=True).fill("not her password at all")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_focused()
 
 
@@ -222,7 +228,7 @@ def locked(page: Page, door: Door) -> None:
     page.goto("/login/")
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
 
 
 @shows("403-csrf")
@@ -230,7 +236,7 @@ def forged(page: Page, door: Door) -> None:
     page.goto("/login/")
     page.context.clear_cookies()
     page.get_by_label("Email address").fill("ada@example.org")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
 
 
 @shows("413")
@@ -256,7 +262,7 @@ def work(page: Page, door: Door) -> None:
     page.goto("/login/")
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password", exact=True).fill("not the password at all")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("your password was not looked at yet")
 
 
@@ -267,7 +273,7 @@ def paused(page: Page, door: Door) -> None:
     page.goto("/login/")
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password", exact=True).fill("not the password at all")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_text("Is the account yours?")).to_be_visible()
 
 
@@ -330,7 +336,7 @@ def join(page: Page, door: Door) -> None:
     page.get_by_label("Email address").fill(eve.email)
     page.get_by_role("button", name="Send the mail").click()
     page.goto(link_in(door.mail_to(eve)))
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Choose your name")
 
 
@@ -341,7 +347,7 @@ def away(page: Page, door: Door) -> None:
     page.get_by_label("Password", exact=True).fill("some password or other")
     door.stack.redis.freeze()
     try:
-        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("button", name="Log in", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Back in a moment")
     finally:
         door.stack.redis.thaw()
@@ -408,11 +414,40 @@ def prove_errors(page: Page, door: Door) -> None:
     expect(page.get_by_role("alert")).to_be_focused()
 
 
-@shows("reauth-no-password")
-def prove_without_password(page: Page, door: Door) -> None:
+@shows("reauth-by-mail")
+def prove_by_mail(page: Page, door: Door) -> None:
     password_set_first(page, door)
     page.goto("/reauth/")
-    expect(page.get_by_text("Your account has no password that you could type")).to_be_visible()
+    expect(page.get_by_role("button", name="Mail me a code")).to_be_visible()
+
+
+@shows("reauth-mailed")
+def prove_by_mailed_code(page: Page, door: Door) -> None:
+    prove_by_mail(page, door)
+    page.get_by_role("button", name="Mail me a code").click()
+    page.get_by_label("Code").fill("1234")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("The code has eight digits").first).to_be_visible()
+
+
+@shows("reauth-by-app")
+def prove_by_app(page: Page, door: Door) -> None:
+    second_factor_own(page, door)
+    page.goto("/reauth/?by=app")
+    expect(page.get_by_text("Use your password instead")).to_be_visible()
+
+
+@shows("reauth-nothing")
+def prove_by_nothing(page: Page, door: Door) -> None:
+    olivia = door.member(staff=True)
+    enter(page, olivia)
+    door.stack.python(
+        "from accounts.models import User;"
+        f"them = User.objects.filter(email='{olivia.email}');"
+        "them.update(password='!', second_factor_at=None)"
+    )
+    page.goto("/reauth/")
+    expect(page.get_by_role("link", name="Set a password")).to_be_visible()
 
 
 @shows("second-factor-set-up")
@@ -441,7 +476,13 @@ def second_factor_own(page: Page, door: Door) -> None:
 
 @shows("login-verify-errors")
 def verify_errors(page: Page, door: Door) -> None:
-    ada = door.member()
+    _half_a_login(page, door.member())
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+
+
+def _half_a_login(page: Page, ada: Person) -> None:
+    """As far as the password goes, on an account with a second factor."""
     enter(page, ada)
     page.goto("/account/security/factor/")
     page.get_by_role("button", name="Set it up").click()
@@ -451,9 +492,147 @@ def verify_errors(page: Page, door: Door) -> None:
     page.get_by_role("button", name="Log out").click()
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your code")
+
+
+@shows("lost-factor")
+def lost_factor(page: Page, door: Door) -> None:
+    _half_a_login(page, door.member())
+    page.get_by_role("link", name="I have neither").click()
+
+
+@shows("lost-factor-errors")
+def lost_factor_errors(page: Page, door: Door) -> None:
+    lost_factor(page, door)
+    page.get_by_label("What happened").fill("Under\u202ewater")
+    page.get_by_role("button", name="Ask for it").click()
     expect(page.get_by_role("alert")).to_be_focused()
+
+
+def _ask_for_the_end(page: Page, door: Door) -> Person:
+    ada = door.member()
+    _half_a_login(page, ada)
+    page.get_by_role("link", name="I have neither").click()
+    page.get_by_label("What happened").fill("The phone fell into the river.")
+    page.get_by_role("button", name="Ask for it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You have asked for it")
+    return ada
+
+
+@shows("lost-factor-asked")
+def lost_factor_asked(page: Page, door: Door) -> None:
+    _ask_for_the_end(page, door)
+
+
+@shows("lost-factor-call-off")
+def lost_factor_call_off(page: Page, door: Door) -> None:
+    page.goto(link_in(door.mail_to(_ask_for_the_end(page, door), "asked to end")))
+
+
+@shows("lost-factor-called-off")
+def lost_factor_called_off(page: Page, door: Door) -> None:
+    lost_factor_call_off(page, door)
+    page.get_by_role("button", name="Keep the second factor").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The second factor stays")
+
+
+@shows("lost-factor-notice")
+def lost_factor_notice(page: Page, door: Door) -> None:
+    second_factor_codes(page, door)
+    door.stack.python(
+        "from django.utils import timezone; from accounts.models import User;"
+        "from accounts.services import lost_factor; from bottomline.caller import Caller;"
+        "user = User.objects.latest('second_factor_at');"
+        "lost_factor.request(user, '', caller=Caller(ip='203.0.113.9'))"
+    )
+    page.goto("/account/")
+    expect(page.get_by_role("button", name="Keep my second factor")).to_be_visible()
+
+
+@shows("passkeys")
+def passkeys(page: Page, door: Door) -> None:
+    device = VirtualDevice(page)
+    enter(page, door.member())
+    add_passkey(page, "The laptop on the kitchen table")
+    device.forget()
+    add_passkey(page, "My phone")
+    device.wait()
+
+
+@shows("passkeys-none")
+def passkeys_none(page: Page, door: Door) -> None:
+    enter(page, door.member())
+    page.goto("/account/security/passkeys/")
+
+
+@shows("passkey-add-errors")
+def passkey_add_errors(page: Page, door: Door) -> None:
+    passkeys(page, door)
+    page.get_by_role("button", name="Add a passkey").click()
+    page.evaluate("document.querySelector('[name=credential]').value = '{}'")
+    page.get_by_label("Name").fill("")
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_role("alert").first).to_be_focused()
+
+
+@shows("passkey-add")
+def passkey_add(page: Page, door: Door) -> None:
+    VirtualDevice(page, isUserVerified=False)
+    enter(page, door.member())
+    page.goto("/account/security/passkeys/")
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_role("alert")).to_contain_text("No passkey was chosen")
+
+
+@shows("passkey-change")
+def passkey_change(page: Page, door: Door) -> None:
+    passkeys(page, door)
+    page.get_by_role("link", name="My phone").click()
+    expect(page.get_by_role("button", name="Remove it")).to_be_visible()
+
+
+@shows("reauth-by-passkey")
+def prove_by_passkey(page: Page, door: Door) -> None:
+    passkeys(page, door)
+    page.goto("/reauth/")
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_visible()
+
+
+@shows("login-passkey-first")
+def login_passkey_first(page: Page, door: Door) -> None:
+    passkeys(page, door)
+    page.get_by_role("button", name="Log out").click()
+    page.context.add_cookies([{"name": "way", "value": "passkey", "url": door.url}])
+    page.goto("/login/")
+    expect(page.get_by_text("As last time in this browser")).to_be_visible()
+
+
+@shows("login-passkey-errors")
+def login_passkey_errors(page: Page, door: Door) -> None:
+    page.goto("/login/passkey/")
+    page.evaluate("document.querySelector('[name=credential]').value = '{}'")
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(page.get_by_role("alert").first).to_be_focused()
+
+
+@shows("login-verify-passkey")
+def login_verify_passkey(page: Page, door: Door) -> None:
+    ada, device = door.member(), VirtualDevice(page)
+    enter(page, ada)
+    add_passkey(page)
+    device.wait()
+    page.goto("/account/security/factor/")
+    page.get_by_role("button", name="Set it up").click()
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("The six digits").fill(app.now())
+    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_label("Password", exact=True).fill(ada.password)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("button", name="Use a passkey instead")).to_be_visible()
 
 
 @shows("password-set-first")
@@ -695,6 +874,86 @@ for n, invite in enumerate(Invite.objects.filter(issuer=ada, max_uses=3, label__
 def security(page: Page, door: Door) -> None:
     enter(page, door.regular())
     page.goto("/account/security/")
+
+
+# --- With Google ---
+
+
+def _link_google(page: Page, door: Door) -> None:
+    ada = door.member()
+    enter(page, ada)
+    door.provider.account = Account(ada.username, ada.email)
+    page.goto("/account/security/google/")
+    page.get_by_role("button", name="Link Google").click()
+    page.get_by_role("button", name=f"Yes, as {ada.email}").click()
+    expect(page.get_by_role("status")).to_be_visible()
+
+
+@shows("google")
+def google(page: Page, door: Door) -> None:
+    enter(page, door.regular())
+    page.goto("/account/security/google/")
+
+
+@shows("google-linked")
+def google_linked(page: Page, door: Door) -> None:
+    _link_google(page, door)
+
+
+@shows("security-google-linked")
+def security_google_linked(page: Page, door: Door) -> None:
+    _link_google(page, door)
+    page.goto("/account/security/")
+
+
+@shows("google-leave")
+def google_leave(page: Page, door: Door) -> None:
+    page.route(f"{door.provider.issuer}/**", lambda route: route.fulfill(status=204))
+    page.goto("/login/")
+    page.get_by_role("button", name="Continue with Google").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("On to Google")
+
+
+@shows("google-back")
+def google_back(page: Page, door: Door) -> None:
+    # Without the script that goes on at once.
+    nothing = {"body": "", "content_type": "text/javascript"}
+    page.route("**/js/continue*.js", lambda route: route.fulfill(**nothing))
+    page.goto("/login/google/callback/?code=x&state=x")
+
+
+@shows("410-google")
+def google_failed(page: Page, door: Door) -> None:
+    page.goto("/login/google/callback/?code=x&state=x")
+    expect(page.get_by_role("heading", level=1)).to_have_text("That did not work")
+
+
+@shows("403-google")
+def google_not_linked(page: Page, door: Door) -> None:
+    eve = door.stranger()
+    door.provider.account = Account(eve.username, eve.email)
+    page.goto("/login/")
+    page.get_by_role("button", name="Continue with Google").click()
+    page.get_by_role("button", name=f"Yes, as {eve.email}").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Google opens no account here")
+
+
+@shows("login-google-last")
+def login_google_last(page: Page, door: Door) -> None:
+    there = {"name": "way", "value": "google", "url": door.url}
+    page.context.add_cookies([there])
+    page.goto("/login/")
+    expect(page.get_by_text("As last time in this browser")).to_be_visible()
+
+
+@shows("503-google")
+def google_away(page: Page, door: Door) -> None:
+    _show_template(page, "accounts/google/away.html", google="Google")
+
+
+@shows("410-join")
+def join_too_late(page: Page, door: Door) -> None:
+    page.goto("/signup/join/")
 
 
 @shows("sessions")
@@ -944,6 +1203,15 @@ def admin_user(page: Page, door: Door) -> None:
     expect(page.get_by_text("Blocked until")).to_be_visible()
 
 
+@shows("admin-factor-reset")
+def admin_factor_reset(page: Page, door: Door) -> None:
+    ada = _ask_for_the_end(page, door)
+    enter(page, door.regular(staff=True))
+    page.goto("/admin/accounts/factorreset/")
+    page.get_by_role("link", name=ada.username).click()
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+
+
 @shows("admin-invites")
 def admin_invites(page: Page, door: Door) -> None:
     enter(page, door.regular(staff=True))
@@ -1000,8 +1268,14 @@ def admin_freezes(page: Page, door: Door) -> None:
 
 @shows("admin-events")
 def admin_events(page: Page, door: Door) -> None:
+    """More than one page of them, so that there are links to the others."""
     enter(page, door.regular(staff=True))
+    door.stack.python(
+        "from accounts.events import SYSTEM, record\n"
+        "for _ in range(201): record('login.refused', caller=SYSTEM, reason='bad_credentials')"
+    )
     page.goto("/admin/accounts/event/")
+    expect(page.locator(".paginator a").first).to_be_visible()
 
 
 @shows("admin-event")
@@ -1049,6 +1323,12 @@ def mailbox(page: Page, door: Door) -> None:
 @shows("mail-new-login")
 def mail_new_login(page: Page, door: Door) -> None:
     page.goto(door.neighbour.shows(html_of(door.mail_about_a_login(door.member()))))
+
+
+@shows("mail-lost-factor")
+def mail_lost_factor(page: Page, door: Door) -> None:
+    ada = _ask_for_the_end(page, door)
+    page.goto(door.neighbour.shows(html_of(door.mail_to(ada, "asked to end"))))
 
 
 @shows("mail")

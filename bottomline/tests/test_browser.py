@@ -7,6 +7,7 @@ import re
 import string
 import time
 from collections.abc import Callable
+from html import escape, unescape
 from random import Random
 from zipfile import ZipFile
 
@@ -23,12 +24,15 @@ from bottomline.tests.chromium import (
     PHONE,
     Door,
     Person,
+    VirtualDevice,
     Watch,
+    add_passkey,
     html_of,
     is_logged_in,
     link_in,
     log_in,
 )
+from bottomline.tests.provider import Account
 from bottomline.tests.servers import text_of, wait_until
 
 pytestmark = pytest.mark.stack
@@ -53,6 +57,82 @@ def changes(page: Page, selector: str, name: str) -> list[str]:
         [heard, name],
     )
     return seen
+
+
+# --- With an account elsewhere ---
+
+
+def say_yes(page: Page, door: Door, account: Account, *, script: bool = True) -> None:
+    """From the button on a page of ours to the provider, and back."""
+    door.provider.account = account
+    page.get_by_role("button", name="Continue with Google").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Log in to the door?")
+    page.get_by_role("button", name=f"Yes, as {account.email}").click()
+    if not script:
+        expect(page.get_by_role("heading", level=1)).to_have_text("Back from Google")
+        page.get_by_role("button", name="Go on").click()
+
+
+@pytest.mark.asvs("7.6.2")
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_somebody_signs_up_with_google_and_comes_in_by_it_again(
+    browse: Browse, door: Door, script: bool
+):
+    page, ada = browse(java_script_enabled=script), door.stranger()
+    title, account = page.get_by_role("heading", level=1), Account(ada.username, ada.email)
+    page.goto(door.invite)
+    say_yes(page, door, account, script=script)
+    expect(title).to_have_text("Choose your name")
+    expect(page.get_by_text(ada.email)).to_be_visible()
+    page.get_by_label("Username").fill(ada.username)
+    page.get_by_role("button", name="Become a member").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
+
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("status")).to_contain_text("You are logged out.")
+    page.goto("/account/invites/")
+    expect(page.get_by_text("As last time in this browser")).to_be_visible()
+    say_yes(page, door, account, script=script)
+    expect(title).to_have_text("Invites")
+    if script:  # which went on by itself, and is no page to come back to
+        page.go_back()
+        expect(title).not_to_have_text("Back from Google")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_a_member_links_google_and_unlinks_it(browse: Browse, door: Door, script: bool):
+    page, ada = browse(java_script_enabled=script), door.member()
+    account = Account(ada.username, f"{ada.username}@elsewhere.example")
+    log_in(page, ada)
+    page.goto("/account/security/")
+    page.get_by_role("link", name="Google", exact=True).click()
+    door.provider.account = account
+    page.get_by_role("button", name="Link Google").click()
+    page.get_by_role("button", name=f"Yes, as {account.email}").click()
+    if not script:
+        page.get_by_role("button", name="Go on").click()
+    # The session's Strict cookie is there again after the way back from another site.
+    expect(page.get_by_role("status")).to_contain_text("Google logs you in from now on.")
+    expect(page.get_by_text(account.email)).to_be_visible()
+    assert "Google was linked" in door.mail_to(ada, "Google was linked")["Subject"]
+
+    page.get_by_role("button", name="Unlink Google").click()
+    expect(page.get_by_role("status")).to_contain_text("Google logs you in no more.")
+    assert is_logged_in(page)
+
+
+@pytest.mark.asvs("10.1.2")
+def test_a_page_elsewhere_that_sends_a_visitor_back_logs_them_in_as_nobody(
+    browse: Browse, door: Door
+):
+    """Login CSRF: the return of the attacker's own try, opened in another browser."""
+    page, mallory = browse(), door.stranger("mallory")
+    begun = door.stack.visitor().post("/login/google/")
+    [place] = re.findall(r'content="0; url=([^"]+)"', begun.text)
+    back = door.provider.approve(unescape(place), Account(mallory.username, mallory.email))
+    page.goto(door.neighbour.shows(f'<meta http-equiv="refresh" content="0; url={escape(back)}">'))
+    expect(page.get_by_role("heading", level=1)).to_have_text("That did not work")
+    assert not is_logged_in(page)
 
 
 # --- The whole journey ---
@@ -95,7 +175,7 @@ def test_an_invited_person_becomes_a_member_and_invites_somebody(
 
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(title).to_have_text(f"Hello, {ada.username}")
 
     page.get_by_role("link", name="Invite somebody").click()
@@ -162,7 +242,7 @@ def test_a_member_takes_their_data_leaves_and_comes_back(browse: Browse, door: D
     expect(page.locator("meta[http-equiv=refresh]")).to_have_count(0)
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(title).to_have_text(f"Hello, {ada.username}")
     expect(page.get_by_role("status")).to_contain_text("Welcome back. Your account stays.")
 
@@ -204,12 +284,187 @@ def test_a_member_sets_up_a_second_factor_and_logs_in_with_a_code(
 
     page.get_by_label("Email address").fill(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(title).to_have_text("Your code")
     assert not is_logged_in(page)
     page.get_by_label("Code", exact=True).fill(app.at(int(time.time()) + 30))
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(title).to_have_text(f"Hello, {ada.username}")
+
+
+# --- Passkeys, with the authenticator that Chromium has for tests ---
+
+
+def test_a_passkey_logs_in_from_the_login_page_without_typing(browse: Browse, door: Door):
+    page = browse(viewport=PHONE)
+    device, ada = VirtualDevice(page), door.member()
+    title = page.get_by_role("heading", level=1)
+    log_in(page, ada)
+    page.goto("/account/security/")
+    page.get_by_role("link", name="Passkeys").click()
+    expect(page.get_by_text("None yet.")).to_be_visible()
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_label("Name")).to_have_value(re.compile("Chrom"))
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(page.get_by_role("status").first).to_contain_text("Your passkey is added.")
+    [kept] = device.passkeys
+    assert (kept["rpId"], kept["isResidentCredential"]) == ("localhost", True)
+    assert door.mail_to(ada, "A passkey was added")
+
+    # The browser offers it at the field, and whoever takes it is in.
+    device.wait()
+    page.get_by_role("button", name="Log out").click()
+    expect(title).to_have_text("Log in")
+    expect(page.get_by_label("Email address")).to_have_attribute(
+        "autocomplete", "username webauthn"
+    )
+    expect(page.get_by_role("button", name="Log in with a passkey")).to_be_visible()
+    assert not is_logged_in(page)
+    device.unlock()
+    page.reload()
+    expect(title).to_have_text(f"Hello, {ada.username}")
+    assert is_logged_in(page)
+
+
+def test_a_passkey_logs_in_by_the_button_and_stays_as_long_as_was_said(browse: Browse, door: Door):
+    page = browse()
+    device, ada = VirtualDevice(page), door.member()
+    title = page.get_by_role("heading", level=1)
+    log_in(page, ada)
+    add_passkey(page)
+    device.wait()
+    page.get_by_role("button", name="Log out").click()
+    page.goto("/account/invites/")
+    expect(title).to_have_text("Log in")
+    page.get_by_label("Keep me logged in").check()
+    device.unlock()
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(title).to_have_text("Invites")
+    [session] = [each for each in page.context.cookies() if each["name"] == "session"]
+    assert session["expires"] > time.time() + 13 * 24 * 3600
+
+    # Here the page leads with it from now on; and it has a page of its own.
+    device.wait()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_text("As last time in this browser")).to_be_visible()
+    page.goto("/login/passkey/")
+    device.unlock()
+    page.get_by_role("button", name="Log in with a passkey").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
+
+
+def test_a_passkey_stands_in_for_the_code_of_an_app(browse: Browse, door: Door):
+    page = browse(viewport=PHONE)
+    device, ada = VirtualDevice(page), door.member()
+    title = page.get_by_role("heading", level=1)
+    log_in(page, ada)
+    add_passkey(page)
+    page.goto("/account/security/factor/")
+    page.get_by_role("button", name="Set it up").click()
+    app = pyotp.TOTP(page.locator("#secret").inner_text().replace(" ", ""))
+    page.get_by_label("The six digits").fill(app.now())
+    page.get_by_role("button", name="Turn it on").click()
+    expect(title).to_have_text("Your recovery codes")
+    device.wait()
+    page.get_by_role("button", name="Log out").click()
+
+    page.get_by_label("Email address").fill(ada.email)
+    page.get_by_label("Password", exact=True).fill(ada.password)
+    page.get_by_role("button", name="Log in", exact=True).click()
+    expect(title).to_have_text("Your code")
+    assert not is_logged_in(page)
+    device.unlock()
+    page.get_by_role("button", name="Use a passkey instead").click()
+    expect(title).to_have_text(f"Hello, {ada.username}")
+
+
+def test_a_passkey_proves_that_it_is_still_them(page: Page, door: Door):
+    device, ada = VirtualDevice(page), door.member()
+    log_in(page, ada)
+    add_passkey(page)
+    door.let_proofs_grow_old(ada)
+    page.get_by_role("link", name="This laptop").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Passkeys")
+    page.get_by_role("link", name="This laptop").click()
+    page.get_by_role("button", name="Remove it").click()
+    expect(page.get_by_text("None yet.")).to_be_visible()
+    # And the password manager is told, where it can be.
+    wait_until(lambda: not device.passkeys, what="the passkey is gone from the device as well")
+
+
+def test_what_goes_wrong_with_a_passkey_is_said_in_words(browse: Browse, door: Door):
+    page = browse()
+    device, ada = VirtualDevice(page), door.member()
+    log_in(page, ada)
+    add_passkey(page)
+    alert = page.get_by_role("alert")
+
+    # The same device once more.
+    page.get_by_role("button", name="Add a passkey").click()
+    page.get_by_role("button", name="Make the passkey").click()
+    expect(alert).to_contain_text("has a passkey of your account already")
+
+    # A wrong finger, and then the right one on the same page.
+    device.refuse()
+    page.get_by_role("button", name="Log out").click()
+    button = page.get_by_role("button", name="Log in with a passkey")
+    button.click()
+    expect(alert).to_contain_text("No passkey was chosen, or it took too long.")
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+
+    # One that we do not know any more: the server says so, on a page that works.
+    door.stack.python("from accounts.models import Passkey; Passkey.objects.all().delete()")
+    device.cdp.send(
+        "WebAuthn.setUserVerified", {"authenticatorId": device.id, "isUserVerified": True}
+    )
+    button.click()
+    expect(alert.first).to_contain_text("That passkey did not work")
+    assert not is_logged_in(page)
+    page.get_by_role("link", name="Log in with the password").click()
+    device.forget()
+    log_in(page, ada)
+
+
+def test_a_login_page_left_open_for_long_asks_for_another_challenge(browse: Browse, door: Door):
+    page = browse()
+    device, ada = VirtualDevice(page), door.member()
+    log_in(page, ada)
+    add_passkey(page)
+    device.wait()
+    page.get_by_role("button", name="Log out").click()
+    asked: list[str] = []
+
+    def unlock_and_go_on(route: Route) -> None:
+        asked.append(route.request.method)
+        device.unlock()  # which what was asked before does not notice
+        route.continue_()
+
+    page.clock.install()
+    page.goto("/login/")
+    page.route("**/login/passkey/", unlock_and_go_on)
+    page.clock.fast_forward(400_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {ada.username}")
+    assert asked == ["GET", "POST"]
+
+
+def test_without_scripts_no_passkey_is_offered_and_the_pages_say_why(browse: Browse, door: Door):
+    page = browse(java_script_enabled=False)
+    page.goto("/login/")
+    expect(page.get_by_role("button", name="Log in with a passkey")).to_be_hidden()
+    page.goto("/login/passkey/")
+    expect(page.get_by_text("Passkeys need JavaScript")).to_be_visible()
+    expect(page.get_by_role("link", name="Log in with the password")).to_be_visible()
+    log_in(page, door.member())
+    page.goto("/account/security/passkeys/")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_text("Passkeys need JavaScript")).to_be_visible()
+    expect(page.get_by_role("button", name="Make the passkey")).to_be_hidden()
+
+
+# --- Pictures of members ---
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
@@ -470,7 +725,7 @@ def test_an_owner_shuts_an_intruder_out_from_a_webmail(browse: Browse, door: Doo
     expect(intruder.get_by_role("heading", level=1)).to_have_text("Log in")
     intruder.get_by_label("Email address").fill(ada.email)
     intruder.get_by_label("Password", exact=True).fill(ada.password)
-    intruder.get_by_role("button", name="Log in").click()
+    intruder.get_by_role("button", name="Log in", exact=True).click()
     expect(intruder.get_by_role("alert")).to_be_visible()
 
     owner.goto(door.neighbour.shows(html_of(door.mail_to(ada, "Choose a new password"))))
@@ -841,7 +1096,7 @@ def test_a_member_logs_in_by_mail_from_a_webmail_and_by_its_code(
     page.get_by_role("link", name="Log in", exact=True).click()
     expect(title).to_have_text("Log in here?")
     assert not is_logged_in(page)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(title).to_have_text(f"Hello, {ada.username}")
     page.get_by_role("button", name="Log out").click()
 
@@ -945,11 +1200,14 @@ def test_password_managers_know_the_fields_and_pasting_works(page: Page, door: D
     page.goto(link_in(door.mail_to(ada)))
     page.get_by_role("button", name="Confirm my address").click()
 
-    for label, purpose in (("Email address", "username"), ("Password", "current-password")):
+    for label, purpose in (
+        ("Email address", "username webauthn"),
+        ("Password", "current-password"),
+    ):
         expect(page.get_by_label(label, exact=True)).to_have_attribute("autocomplete", purpose)
     paste("Email address", ada.email)
     paste("Password", ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {ada.username}")
 
 
@@ -1108,7 +1366,7 @@ def test_nobody_meets_the_field_that_is_there_for_programs(page: Page, door: Doo
 def try_to_log_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Email address").fill(email)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
 
 
 def fail_until(page: Page, email: str, seen: Locator) -> int:
@@ -1142,7 +1400,7 @@ def test_who_keeps_failing_to_log_in_works_for_the_next_try_and_does_not_notice(
     expect(alert).to_be_focused()
     expect(page.get_by_label("Email address")).to_have_value(ada.email)
     page.get_by_label("Password", exact=True).fill(ada.password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Hello, {ada.username}")
 
 

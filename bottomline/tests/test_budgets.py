@@ -20,7 +20,7 @@ from bottomline.outbox import services as outbox
 from bottomline.sessions import cookie
 from bottomline.tests.test_session_gate import ask
 from bottomline.wsgi import application
-from conftest import Inbox, Person, Visitor, join, log_in
+from conftest import Inbox, Person, Visitor, join, log_in, sign_up
 from invites import services as invites
 from invites.models import Invite
 
@@ -273,6 +273,20 @@ def test_a_page_with_a_challenge_costs_nothing(db, client: Visitor, counted):
             assert "data-challenge=" in client.get(path).text
 
     assert cost.counts == (0, 0, 0)
+
+
+# --- signing up ---
+
+
+def test_signing_up_looks_an_invite_up_once_and_again_under_its_lock(warm, invite: Invite, counted):
+    visitor, someone = Visitor(), Person("carol@example.org", "carol")
+    with counted() as cost:
+        assert sign_up(visitor, invite, someone).status_code == 200
+
+    of_invites = [sql for sql in cost.sql if 'FROM "invites_invite"' in sql]
+    assert len(of_invites) == 3, of_invites
+    assert len(cost.argon2) == 1
+    assert len(cost.redis) <= 6, cost.redis
 
 
 # --- lists ---

@@ -21,6 +21,7 @@ from accounts.models import (
     EmailChange,
     Event,
     Export,
+    FactorReset,
     FormerUsername,
     MailedLogin,
     Purpose,
@@ -135,6 +136,14 @@ def unfinished_factors(user: User) -> Callable[[], int]:
     return Totp.objects.count
 
 
+def factor_resets(user: User) -> Callable[[], int]:
+    for _ in some():
+        FactorReset.objects.create(
+            user=user, outcome="refused", ended_at=timezone.now() - timedelta(days=91)
+        )
+    return FactorReset.objects.count
+
+
 def trusted_browsers(user: User) -> Callable[[], int]:
     for n in some():
         TrustedBrowser.objects.create(
@@ -203,6 +212,7 @@ OVER = {
     "usernames held long enough": former_usernames,
     "second factors nobody set up": unfinished_factors,
     "browsers trusted long enough": trusted_browsers,
+    "resets of second factors": factor_resets,
     "accounts nobody confirmed": unconfirmed,
     "accounts closed for good": closed,
     "origins of events": origins,

@@ -9,7 +9,8 @@ from pkgutil import resolve_name
 import pytest
 from django.conf import settings
 
-from accounts.models import Purpose, email_change, mailed_login
+from accounts import ceremonies
+from accounts.models import Purpose, email_change, factor_reset, mailed_login
 from accounts.services import devices, history
 from bottomline.captcha import challenges
 from bottomline.tests.documents import column, in_words, table
@@ -20,6 +21,7 @@ PAGE = "cryptography.md"
 # What makes or checks anything secret; `bottomline.tokens` stands on `bottomline.keys`.
 CRYPTOGRAPHY = {
     "argon2",
+    "authlib",
     "bottomline.keys",
     "cryptography",
     "django.contrib.auth.hashers",
@@ -27,9 +29,11 @@ CRYPTOGRAPHY = {
     "django.utils.crypto",
     "hashlib",
     "hmac",
+    "joserfc",
     "random",
     "secrets",
     "ssl",
+    "webauthn",
 }
 
 
@@ -85,6 +89,7 @@ def test_every_purpose_of_a_link_and_of_a_signer_is_in_the_table():
         *Purpose.values,
         email_change.CONFIRM,
         email_change.UNDO,
+        factor_reset.CALL_OFF,
         mailed_login.BROWSER,
         mailed_login.LINK,
         invites.PURPOSE,
@@ -108,6 +113,7 @@ def test_how_long_a_key_is_believed_is_what_the_code_says():
     assert said["device-cookie"] == in_words(devices.COOKIE_AGE)
     assert said["event-chain"] == in_words(history.KEPT)
     assert said["login-code"] == in_words(mailed_login.GOOD_FOR)
+    assert said["passkey-challenge"] == in_words(ceremonies.LASTS)
     assert said["session-cookie"] == in_words(settings.SESSION_REMEMBERED_LIFETIME)
     assert timedelta(days=14) == settings.SESSION_REMEMBERED_LIFETIME
 
@@ -119,7 +125,7 @@ def test_every_secret_of_the_environment_says_how_and_when_it_changes():
     in_files = set(re.findall(r"^  (\w+)_FILE: /run", compose(), re.MULTILINE))
     assert in_files
     # And those that are not made by us, but given to us with a password in them.
-    given = {"EMAIL_URL", "METRICS_TOKEN", "STORAGE_URL"}
+    given = {"EMAIL_URL", "GOOGLE_CLIENT_SECRET", "METRICS_TOKEN", "STORAGE_URL"}
     assert {row["secret"] for row in rows} == in_files | given
     for row in (*rows, *table(PAGE, "certificate", "for")):
         assert all(row.values()), row

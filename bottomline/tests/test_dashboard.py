@@ -20,7 +20,7 @@ from bottomline import dashboard
 from bottomline.caller import Caller
 from bottomline.outbox.models import OutboxMessage
 from bottomline.tests.environment import POSTGRES, missing
-from conftest import Inbox, Person, Visitor, join, log_in
+from conftest import Inbox, Person, Visitor, join, log_in, make_staff
 from invites import services as invites
 from invites.dashboard import funnel
 from invites.models import Invite
@@ -192,6 +192,7 @@ def test_the_bars_are_as_tall_as_their_numbers():
         ("view_invite", {"How people come in"}),
         ("view_event", {"How people come in", "Pressure"}),
         ("view_user", {"Pressure"}),
+        ("view_factorreset", {"Pressure"}),
         ("view_outboxmessage", {"Mail"}),
         ("view_freeze", set()),
     ],
@@ -199,8 +200,7 @@ def test_the_bars_are_as_tall_as_their_numbers():
 def test_staff_see_the_numbers_of_rows_that_they_may_see(
     client: Visitor, alice: Person, permission: str, shown: set[str]
 ):
-    User.objects.filter(pk=alice.user.pk).update(is_staff=True)
-    alice.user.user_permissions.set(Permission.objects.filter(codename=permission))
+    make_staff(alice, Permission.objects.filter(codename=permission))
     log_in(client, alice)
     page = client.get("/admin/").content.decode()
 
@@ -209,6 +209,7 @@ def test_staff_see_the_numbers_of_rows_that_they_may_see(
     assert ("Active</th>" in page) == (permission == "view_event")
     assert ("Logins refused" in page) == (permission == "view_event")
     assert ("blocked now" in page) == (permission == "view_user")
+    assert ("factor that was lost" in page) == (permission == "view_factorreset")
 
 
 def test_the_front_page_costs_the_same_however_much_there_is(

@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 
-from accounts.models import Purpose, User, email_change, mailed_login
+from accounts.models import Purpose, User, email_change, factor_reset, mailed_login
 from accounts.sentences import SENTENCES
 from accounts.services import history
 from bottomline.cleaning import cleanings
@@ -47,6 +47,7 @@ def test_everything_in_a_session_and_every_cookie_has_its_kind():
         settings.SESSION_COOKIE_NAME,
         settings.CSRF_COOKIE_NAME,
         settings.DEVICE_COOKIE_NAME,
+        settings.GOOGLE_COOKIE_NAME,
         settings.HALF_LOGIN_COOKIE_NAME,
         settings.MAILED_LOGIN_COOKIE_NAME,
         settings.WAY_IN_COOKIE_NAME,
@@ -117,7 +118,13 @@ def events(*calls: str) -> Iterator[str]:
 
 def names_of(given: str, module: str) -> list[str]:
     """What an expression for an event's name may be. A new way to say it has to be added here."""
-    purposes = (*Purpose.values, email_change.CONFIRM, email_change.UNDO, mailed_login.LINK)
+    purposes = (
+        *Purpose.values,
+        email_change.CONFIRM,
+        email_change.UNDO,
+        factor_reset.CALL_OFF,
+        mailed_login.LINK,
+    )
     other = {
         "event": [],  # handed on: its own callers are looked at
         "PRUNED": [history.PRUNED],

@@ -9,6 +9,7 @@ from django_redis import get_redis_connection
 from redis.exceptions import MaxConnectionsError
 
 from accounts import breaches, hashers
+from bottomline.database import LONGEST_WAIT, BoundedConnection
 from bottomline.tests.documents import column, table
 from bottomline.tests.environment import need
 from bottomline.tests.test_architecture import ROOT
@@ -57,6 +58,8 @@ def test_the_databases_pool_is_what_is_set():
     assert f"{options['connect_timeout']} s to connect" in said
     assert options["options"] == "-c statement_timeout=5000 -c lock_timeout=2000"
     assert "5 s a statement, 2 s a lock" in said
+    assert pool["connection_class"] is BoundedConnection
+    assert f"{LONGEST_WAIT:.0f} s for any answer at all" in said
 
 
 @pytest.mark.asvs("13.2.6")

@@ -101,6 +101,11 @@ def test_the_example_environment_names_every_variable_and_no_other():
     assert set(named) == OURS | READ_BY_COMPOSE
 
 
+def test_the_readme_has_every_variable_and_no_other():
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted(OURS)
+
+
 def test_what_may_be_turned_in_the_example_environment_reaches_the_containers(compose):
     text = (ROOT / ".env.example").read_text()
     [kept_from_them] = re.findall(

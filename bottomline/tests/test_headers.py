@@ -43,7 +43,8 @@ EVERY = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), "
+    "publickey-credentials-create=(self), publickey-credentials-get=(self)",
     "x-frame-options": "DENY",
     "x-robots-tag": "noindex, nofollow",
     "cache-control": "no-store, private",
@@ -102,6 +103,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with Stack(folder, SITE_URL=SITE, ALLOWED_HOSTS="door.example.org").up() as stack:
         ada = stack.member("ada")
         olivia = stack.member("olivia", stack.issue_invite("--staff"))
+        olivia.browser.set_up_factor()
         yield House(
             stack,
             ada,

@@ -38,7 +38,7 @@ P_VALUE = 1e-6
 
 Ask = Callable[[Visitor, str], HttpResponse]
 FRESH = re.compile(rb'(?<=name="csrfmiddlewaretoken" value=")[^"]+')
-CHALLENGE = re.compile(rb'(?<=data-challenge=")[^"]+')
+CHALLENGE = re.compile(rb'(?:(?<=data-challenge=")|(?<=data-passkey="))[^"]+')
 WAIT = re.compile(rb"a moment|(about )?\d+ (seconds|minutes|hours)")
 number = count(1)
 

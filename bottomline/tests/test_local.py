@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bottomline.local import ROOT
+from bottomline.local import ROOT, _environment
 from bottomline.tests.browser import Visitor
 from bottomline.tests.environment import missing
 from bottomline.tests.servers import free_port, wait_until
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.stack
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".env", "var", "staticfiles", "bench", ".*_cache", "__pycache__", ".hypothesis"
 )
+# A shell without a terminal has what it puts into the background ignore Ctrl-C.
+IN_THE_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
 SECONDS_TO_END = 20  # generous: it takes one or two on a quiet machine
 ENDED = {0, 128 + signal.SIGINT}
 LINK = re.compile(r"http://localhost:\d+/invite/\S+")
@@ -52,11 +54,11 @@ class Local:
             "STARTED_BY": self.mark,
         }
 
-    def start(self) -> None:
+    def start(self, *, by: Sequence[str] = ()) -> None:
         self.log.write_text("")
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [self.folder / ".venv/bin/python", "-m", "bottomline.local"],
+                [*by, self.folder / ".venv/bin/python", "-m", "bottomline.local"],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=output,
@@ -130,7 +132,9 @@ def test_from_nothing_to_an_owner_and_a_second_run_knows_them_still(local: Local
         assert browser.confirm(link[1]).status == 302
         assert browser.log_in("olivia@example.org", PASSWORD).status == 302
         assert browser.get("/account/").status == 200
-        assert browser.get("/admin/").status == 200, "the first person is the owner"
+        assert browser.get("/admin/login/").status == 302, "the first person is the owner"
+        browser.set_up_factor()
+        assert browser.get("/admin/").status == 200
         cookies = dict(browser.cookies)
         assert local.press_ctrl_c() in ENDED
         wait_until(lambda: not local.processes(), seconds=5, what="nothing is left behind")
@@ -142,9 +146,12 @@ def test_from_nothing_to_an_owner_and_a_second_run_knows_them_still(local: Local
         assert "olivia@example.org" in unescape(browser.get("/dev/mailbox/").text)
 
 
+@pytest.mark.parametrize("by", [(), IN_THE_BACKGROUND], ids=["by a terminal", "by a script"])
 @pytest.mark.parametrize("moment", ["migrating", "starting"])
-def test_ctrl_c_ends_everything_while_it_is_still_starting(local: Local, moment: str):
-    local.start()
+def test_ctrl_c_ends_everything_while_it_is_still_starting(
+    local: Local, moment: str, by: Sequence[str]
+):
+    local.start(by=by)
     try:
         awaited = {"migrating": b"migrate", "starting": b"granian"}[moment]
         wait_until(
@@ -256,6 +263,15 @@ def test_an_operator_types_a_command_beside_it_and_needs_no_environment(local: L
         assert done.stdout == LINK.search(done.stdout)[0] + "\n"
         assert visitor.get(done.stdout.strip()).status == 200
     assert stat.S_IMODE((local.folder / "var/local.env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["MEDIA_DIR", "STORAGE_URL", "SECRET_KEY_FALLBACKS"])
+def test_where_files_are_and_which_keys_were_is_known_to_a_command_beside_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+):
+    """Or `erase_closed` would leave pictures behind, and `verify_events` know no older seal."""
+    monkeypatch.setenv(name, "what the operator set")
+    assert _environment(8000)[name] == "what the operator set"
 
 
 def test_a_command_without_any_settings_is_refused_in_one_sentence(tmp_path: Path):

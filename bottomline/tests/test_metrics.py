@@ -17,10 +17,11 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from accounts.hashers import admission
-from bottomline import exposition
+from bottomline import bodies, exposition, seldom
 from bottomline.outbox.models import OutboxMessage
 from bottomline.signals import serve_metrics
 from bottomline.tests import environment
+from bottomline.tests.places import no_places
 from bottomline.tests.servers import free_port, link_in, wait_until
 from bottomline.tests.stack import Stack
 from bottomline.tests.test_architecture import modules
@@ -317,6 +318,22 @@ def test_without_redis_the_rest_is_shown(db, client: Visitor):
     assert more(before, away, "bottomline_unavailable_total", "redis_away") == 1
     assert not [key for key in away if key[0].startswith("bottomline_redis_")]
     assert scrape()["bottomline_up", "redis_sessions"] == 1
+
+
+def test_what_is_full_is_counted_each_time_and_said_once_a_second(
+    db, client: Visitor, caplog: pytest.LogCaptureFixture
+):
+    before, began, refused = scrape(), monotonic(), 0
+    with no_places(bodies._reading):
+        while monotonic() - began < 1.5 * seldom.PAUSE:
+            assert client.post("/robots.txt", {"a": "b"}).status_code == 503
+            refused += 1
+    took = monotonic() - began
+    lines = [record for record in caplog.records if record.message == "unavailable"]
+
+    assert {record.reason for record in lines} == {"bodies_busy"}
+    assert 1 <= len(lines) <= 1 + took / seldom.PAUSE < refused
+    assert more(before, scrape(), "bottomline_unavailable_total", "bodies_busy") == refused
 
 
 # --- several processes ---

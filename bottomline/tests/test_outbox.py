@@ -24,7 +24,7 @@ from bottomline.outbox import services as outbox
 from bottomline.outbox.mails import Mail, register, render
 from bottomline.outbox.models import LEASE, LONGEST_WAIT, MOST_ATTEMPTS, OutboxMessage
 from bottomline.tests.servers import MailServer, link_in, running
-from conftest import LINK, Inbox, Person, Visitor, confirm, sign_up
+from conftest import LINK, Inbox, Person, Visitor, confirm, log_in, sign_up
 from invites import services as invites
 from invites.models import Invite
 
@@ -178,7 +178,7 @@ def test_staff_retry_dead_letters_in_the_admin(client: Visitor, olivia: Person, 
     dead = OutboxMessage.objects.create(
         kind="already_member", subject=olivia.user.pk, status=Status.DEAD, attempts=MOST_ATTEMPTS
     )
-    client.post("/login/", {"email": olivia.email, "password": olivia.password})
+    log_in(client, olivia)
 
     response = client.post(
         "/admin/outbox/outboxmessage/", {"action": "retry_dead", "_selected_action": [dead.pk]}

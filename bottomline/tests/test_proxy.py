@@ -1,6 +1,7 @@
 """A real nginx with our configuration, in front of a small server that repeats what reached it."""
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -21,6 +22,7 @@ from django.conf import settings
 
 from bottomline.middleware import HEADERS
 from bottomline.tests.environment import missing
+from bottomline.tests.servers import wait_until
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy/nginx"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
@@ -40,7 +42,7 @@ class Repeating(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = {"path": self.path, "headers": headers, "length": len(body)}
         self.server.requests.append(request)
-        if self.path == "/static/never":
+        if self.path.endswith("never"):
             self.connection.recv(1)  # until whoever asked has given up
             return
         answer = json.dumps(request).encode()
@@ -57,6 +59,10 @@ class Repeating(BaseHTTPRequestHandler):
         pass
 
 
+class Application(ThreadingHTTPServer):
+    request_queue_size = 128  # of five, more at once would have to come back a second later
+
+
 class Proxy:
     """nginx started from a copy of deploy/nginx, with only addresses and folders exchanged."""
 
@@ -64,7 +70,7 @@ class Proxy:
         self.folder = folder
         self.timeouts = timeouts or {}
         self.front = front
-        self.application = ThreadingHTTPServer(("127.0.0.1", 0), Repeating)
+        self.application = Application(("127.0.0.1", 0), Repeating)
         self.application.requests = []
         # How often it looks whether it has been told to stop.
         threading.Thread(target=self.application.serve_forever, args=[0.01], daemon=True).start()
@@ -408,6 +414,30 @@ def test_well_known_addresses_are_for_the_public(proxy):
 
 def test_an_error_page_has_no_address_of_its_own(proxy):
     assert_is_our_own_page(proxy.ask("/errors/503.html"), 404)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/session/", 200), ("/health/", 429)])
+def test_one_address_has_64_connections_but_to_ask_who_somebody_is(proxy, path, status):
+    with contextlib.ExitStack() as ends:
+        for _ in range(64):
+            waiting = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+            ends.enter_context(waiting)
+            waiting.sendall(f"GET {path}?never HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until(lambda: len(proxy.reached) == 64)
+        assert proxy.ask(path).status == status
+
+
+def test_one_address_has_four_pictures_on_the_way(proxy):
+    picture = "/account/profile/picture/"
+    with contextlib.ExitStack() as ends:
+        for _ in range(4):
+            sending = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+            ends.enter_context(sending)
+            head = f"POST {picture} HTTP/1.1\r\nHost: a\r\nContent-Length: {2 * LIMIT}\r\n\r\n"
+            sending.sendall(head.encode() + b"x" * LIMIT)
+        wait_until(lambda: proxy.ask(picture, "POST", b"x").status == 429)
+        assert proxy.ask("/login/").status == 200
+    wait_until(lambda: proxy.ask(picture, "POST", b"x").status == 200)
 
 
 def test_a_flood_is_told_when_to_come_back(proxy):

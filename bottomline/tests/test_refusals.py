@@ -12,11 +12,10 @@ from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
-from accounts.models import User
 from bottomline import tokens
 from bottomline.metrics import EVENTS
 from bottomline.wsgi import application
-from conftest import Inbox, Person, Visitor, join, log_in
+from conftest import Inbox, Person, Visitor, join, log_in, make_staff
 from invites import services as invites
 
 Refused = Callable[[], list[dict[str, Any]]]
@@ -83,7 +82,7 @@ def test_a_member_in_the_admin_leaves_a_line(client: Visitor, alice: Person, ref
 
 @pytest.mark.asvs("16.3.2")
 def test_staff_without_the_permission_leave_a_line(client: Visitor, alice: Person, refused):
-    User.objects.filter(pk=alice.user.pk).update(is_staff=True)
+    make_staff(alice)
     log_in(client, alice)
 
     assert client.get("/admin/accounts/user/").status_code == 403
@@ -97,8 +96,7 @@ def test_staff_who_try_their_hand_at_an_owner_leave_a_line(
     client: Visitor, olivia: Person, inbox: Inbox, refused: Refused
 ):
     staff = join(inbox, "sam@example.org", "sam")
-    User.objects.filter(pk=staff.user.pk).update(is_staff=True)
-    staff.user.user_permissions.set(Permission.objects.filter(codename__endswith="user"))
+    make_staff(staff, Permission.objects.filter(codename__endswith="user"))
     log_in(client, staff)
     chosen = {"action": "end_sessions", "_selected_action": str(olivia.user.pk), "sure": "yes"}
 

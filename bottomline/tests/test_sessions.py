@@ -16,7 +16,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from accounts.models import Token, User
-from accounts.services import login, members, sessions
+from accounts.services import login, members, sessions, snapshots
 from bottomline.caller import Caller
 from bottomline.sessions import cookie, index
 from bottomline.sessions.middleware import SessionMiddleware
@@ -450,7 +450,7 @@ def test_a_changed_name_shows_on_the_next_request_of_every_session(alice: Person
     log_in(phone, alice)
     log_in(laptop, alice)
     User.objects.filter(email=alice.email).update(username="alicia")
-    sessions.refresh(alice.user)
+    snapshots.refresh(alice.user)
 
     for visitor in (phone, laptop):
         assert visitor.get("/session/").json()["user"]["username"] == "alicia"
@@ -459,7 +459,7 @@ def test_a_changed_name_shows_on_the_next_request_of_every_session(alice: Person
 def test_a_display_name_shows_on_the_next_request(client: Visitor, alice: Person):
     log_in(client, alice)
     User.objects.filter(email=alice.email).update(display_name="Alice Liddell")
-    sessions.refresh(alice.user)
+    snapshots.refresh(alice.user)
 
     request = client.get("/account/").wsgi_request
     assert request.user.display_name == "Alice Liddell"
@@ -482,7 +482,7 @@ def test_a_refresh_does_not_bring_back_a_session_that_ended(client: Visitor, ali
     log_in(client, alice)
     key = key_of(client)
     redis().delete(key)  # as its end in Redis would: the index still names it
-    sessions.refresh(alice.user)
+    snapshots.refresh(alice.user)
 
     assert not redis().exists(key)
 

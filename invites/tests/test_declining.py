@@ -203,7 +203,7 @@ def test_of_declining_and_signing_up_at_once_one_happens(alice: Person):
                 services.decline(token, block=False, caller=Caller(ip="192.0.2.1"))
             else:
                 signup.sign_up(
-                    token,
+                    invite,
                     **vars(CAROL),
                     language="en",
                     time_zone="UTC",

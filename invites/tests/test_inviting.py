@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import Event
-from conftest import Inbox, Person, Visitor, confirm, join, log_in, path_of, sign_up
+from conftest import Inbox, Person, Visitor, confirm, join, log_in, path_of, set_up_factor, sign_up
 from invites import services
 from invites.models import Invite
 
@@ -153,7 +153,12 @@ def test_a_staff_invite_makes_an_owner(
     client.post(path, vars(CAROL))
     confirm(client, inbox.link_to(CAROL.email))
     log_in(client, CAROL)
+    assert CAROL.user.is_superuser
 
+    led = client.get("/admin/", follow=True)
+    assert led.redirect_chain[-1][0] == "/account/security/factor/"
+    assert "admin opens only to staff" in led.content.decode()
+    set_up_factor(CAROL, client)
     assert client.get("/admin/").status_code == 200
 
 

@@ -68,6 +68,21 @@ def test_the_code_will_do_as_well(client: Visitor, invite: Invite, inbox: Inbox)
     assert client.post("/signup/join/", {"username": "carol"}).status_code == 302
 
 
+def test_who_asks_again_in_that_browser_still_joins_on_the_invite(invite: Invite, inbox: Inbox):
+    visitor = Visitor()
+    ask(visitor, invite)
+    assert visitor.post("/login/link/", {"email": CAROL})["Location"] == "/login/code/"
+    assert visitor.post(inbox.link_to(CAROL))["Location"] == "/signup/join/"
+
+
+def test_asking_elsewhere_or_for_another_address_is_on_no_invite(invite: Invite, inbox: Inbox):
+    visitor = Visitor()
+    ask(visitor, invite)
+    visitor.post("/login/link/", {"email": "dave@example.org"})
+    Visitor().post("/login/link/", {"email": CAROL})
+    assert [asked.invite for asked in MailedLogin.objects.all()] == [None, None]
+
+
 def test_an_inviter_is_told(alice: Person, inbox: Inbox):
     invite = invites.issue(issuer=alice.user)
     proved(invite, inbox).post("/signup/join/", {"username": "carol"})
