@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -822,6 +823,24 @@ def test_two_of_staff_and_two_sweeps_at_once_do_it_once(
     at_once([lost_factor.sweep] * 3)
     assert outcome(reset) == "done"
     assert kinds(alice) == ["factor_reset.requested", "factor_reset.approved", "factor_reset.done"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("attempt", range(5))
+def test_of_two_owners_who_agree_to_each_others_at_once_neither_waits_for_the_other_for_ever(
+    alice: Person, bob: Person, still_clock: Any, attempt: int
+):
+    for person in (alice, bob):
+        set_up_factor(person)
+    User.objects.update(is_staff=True, is_superuser=True)
+    resets = [ask(alice), ask(bob)]
+    at_once(
+        [
+            partial(lost_factor.approve, resets[0], staff=bob.user),
+            partial(lost_factor.approve, resets[1], staff=alice.user),
+        ]
+    )
+    assert FactorReset.objects.open().exclude(approved_at=None).count() == 2
 
 
 @pytest.mark.django_db(transaction=True)
