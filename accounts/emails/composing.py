@@ -38,8 +38,8 @@ def notice(
 ) -> Mail | None:
     """A mail about an event: when, on what device and from where, and what to do if it was not you.
 
-    The event is the subject of the message, unless the caller knows better. Nothing is sent where
-    the account is gone.
+    The event is the subject of the message, unless the caller knows better; its details are for the
+    template too. Nothing is sent where the account is gone.
     """
     event = event or event_of(message)
     if event is None or event.user_id is None:
@@ -51,7 +51,8 @@ def notice(
         user, Purpose.DISOWN, public_id=message.pk
     )
     not_me = f"{settings.SITE_URL}/account/not-me/{token.link_token}/"
-    return mail_to(user, name, not_me=not_me, **circumstances(event), **context)
+    more = event.details | circumstances(event) | context
+    return mail_to(user, name, not_me=not_me, **more)
 
 
 def circumstances(event: Event) -> dict[str, Any]:

@@ -1,114 +1,39 @@
 """Telling owners what happened to their account."""
 
+from collections.abc import Callable
+
 from django.conf import settings
 
-from accounts.emails.composing import event_of, mail_to, notice
+from accounts.emails.composing import mail_to, notice
 from accounts.models import Event, User
 from bottomline.outbox.mails import Mail, register
 from bottomline.outbox.models import OutboxMessage
 from bottomline.outbox.services import enqueue
 
 
-def password_changed(event: Event) -> None:
-    """Tell an owner that their password was changed."""
-    enqueue("password_changed", event.pk)
+def _telling(kind: str) -> Callable[[Event], None]:
+    """What promises the owner the mail of that name about an event."""
+
+    @register(kind)
+    def compose(message: OutboxMessage) -> Mail | None:
+        return notice(kind, message)
+
+    def tell(event: Event) -> None:
+        enqueue(kind, event.pk)
+
+    return tell
 
 
-@register("password_changed")
-def _compose_password_changed(message: OutboxMessage) -> Mail | None:
-    return notice("password_changed", message)
-
-
-def sessions_ended(event: Event) -> None:
-    """Tell an owner that all their other sessions were ended."""
-    enqueue("sessions_ended", event.pk)
-
-
-@register("sessions_ended")
-def _compose_sessions_ended(message: OutboxMessage) -> Mail | None:
-    return notice("sessions_ended", message)
-
-
-def new_login(event: Event) -> None:
-    """Tell an owner of a login on a device that is not known, or after a long time."""
-    enqueue("new_login", event.pk)
-
-
-@register("new_login")
-def _compose_new_login(message: OutboxMessage) -> Mail | None:
-    event = event_of(message)
-    return notice("new_login", message, **event.details) if event else None
-
-
-def second_factor_on(event: Event) -> None:
-    """Tell an owner that a second factor was set up."""
-    enqueue("second_factor_on", event.pk)
-
-
-@register("second_factor_on")
-def _compose_second_factor_on(message: OutboxMessage) -> Mail | None:
-    return notice("second_factor_on", message)
-
-
-def second_factor_off(event: Event) -> None:
-    """Tell an owner that their second factor was turned off."""
-    enqueue("second_factor_off", event.pk)
-
-
-@register("second_factor_off")
-def _compose_second_factor_off(message: OutboxMessage) -> Mail | None:
-    return notice("second_factor_off", message)
-
-
-def recovery_code_used(event: Event) -> None:
-    """Tell an owner that a recovery code was used, and how many are left."""
-    enqueue("recovery_code_used", event.pk)
-
-
-@register("recovery_code_used")
-def _compose_recovery_code_used(message: OutboxMessage) -> Mail | None:
-    event = event_of(message)
-    return notice("recovery_code_used", message, **event.details) if event else None
-
-
-def new_recovery_codes(event: Event) -> None:
-    """Tell an owner that new recovery codes were made."""
-    enqueue("new_recovery_codes", event.pk)
-
-
-@register("new_recovery_codes")
-def _compose_new_recovery_codes(message: OutboxMessage) -> Mail | None:
-    return notice("new_recovery_codes", message)
-
-
-def passkey_added(event: Event) -> None:
-    """Tell an owner that a passkey was added."""
-    enqueue("passkey_added", event.pk)
-
-
-@register("passkey_added")
-def _compose_passkey_added(message: OutboxMessage) -> Mail | None:
-    return notice("passkey_added", message)
-
-
-def passkey_removed(event: Event) -> None:
-    """Tell an owner that a passkey was removed."""
-    enqueue("passkey_removed", event.pk)
-
-
-@register("passkey_removed")
-def _compose_passkey_removed(message: OutboxMessage) -> Mail | None:
-    return notice("passkey_removed", message)
-
-
-def passkey_copied(event: Event) -> None:
-    """Tell an owner that a passkey was refused, for there may be a copy of it."""
-    enqueue("passkey_copied", event.pk)
-
-
-@register("passkey_copied")
-def _compose_passkey_copied(message: OutboxMessage) -> Mail | None:
-    return notice("passkey_copied", message)
+password_changed = _telling("password_changed")
+sessions_ended = _telling("sessions_ended")  # all but the one that asked for it
+new_login = _telling("new_login")  # on a device that is not known, or after a long time
+second_factor_on = _telling("second_factor_on")
+second_factor_off = _telling("second_factor_off")
+recovery_code_used = _telling("recovery_code_used")
+new_recovery_codes = _telling("new_recovery_codes")
+passkey_added = _telling("passkey_added")
+passkey_removed = _telling("passkey_removed")
+passkey_copied = _telling("passkey_copied")  # refused, for there may be a copy of it
 
 
 def identity_linked(event: Event) -> None:
