@@ -47,15 +47,7 @@ def verify(request: Request) -> HttpResponse:
             return begin_again(request)
         try:
             kind = second_factor.prove(half.user, form.cleaned_data["code"], caller=caller)
-            response = finish(
-                request,
-                half.user,
-                method=f"{half.method}+{kind}",
-                caller=caller,
-                remember=half.remember,
-                next_url=next_url(request),
-                trust=form.cleaned_data["trust"],
-            )
+            response = _finish(request, half, kind, trust=form.cleaned_data["trust"])
         except WrongCode as refusal:
             form.add_error("code", refusal.message)
         except BadCredentials:
@@ -64,7 +56,6 @@ def verify(request: Request) -> HttpResponse:
             if kind == factor_codes.RECOVERY:
                 left = second_factor.count_codes(half.user)
                 messages.warning(request, f"That recovery code is used up. You have {left} left.")
-            forget_half_login(response)
             return response
     return _ask(request, half, form)
 
@@ -87,22 +78,27 @@ def verify_by_passkey(request: Request) -> HttpResponse:
         answer = form.cleaned_data["credential"]
         try:
             passkey_proofs.verify(half, answer, browser=own_secret(request), caller=caller)
-            response = finish(
-                request,
-                half.user,
-                method=f"{half.method}+{passkey_proofs.METHOD}",
-                caller=caller,
-                remember=half.remember,
-                next_url=next_url(request),
-            )
+            return _finish(request, half, passkey_proofs.METHOD)
         except BadPasskey as refusal:
             form.add_error(None, refusal.message)
         except BadCredentials:
             return begin_again(request)
-        else:
-            forget_half_login(response)
-            return response
     return _ask(request, half, VerifyForm(), refused=form)
+
+
+def _finish(request: Request, half: HalfLogin, proof: str, *, trust: bool = False) -> HttpResponse:
+    """Log in who has proved both. Raises as `login.complete` does."""
+    response = finish(
+        request,
+        half.user,
+        method=f"{half.method}+{proof}",
+        caller=caller_of(request),
+        remember=half.remember,
+        next_url=next_url(request),
+        trust=trust,
+    )
+    forget_half_login(response)
+    return response
 
 
 def _ask(
