@@ -9,12 +9,12 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import hashers, resume
-from accounts.errors import ProofTooOld
+from accounts import hashers, provider, resume
+from accounts.errors import ProofTooOld, ProviderAway
 from accounts.redirects import next_url, redirect_with_next
 from accounts.requests import MemberRequest
 from accounts.services import reauth
@@ -42,6 +42,23 @@ def with_passkeys(view: View) -> View:
         if not settings.HAS_PASSKEYS:
             raise Http404
         return view(request, *args, **kwargs)
+
+    return wrapper
+
+
+def with_google(view: View) -> View:
+    """For pages that are there only with a provider, and say so where it does not answer."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        if not provider.is_offered():
+            raise Http404
+        try:
+            return view(request, *args, **kwargs)
+        except ProviderAway:
+            response = render(request, "accounts/google/away.html", status=503)
+            response["Retry-After"] = "60"
+            return response
 
     return wrapper
 

@@ -15,6 +15,7 @@ from accounts.decorators import (
     link_page,
     page,
     post_only,
+    with_google,
 )
 from accounts.errors import AddressTaken, TokenUnusable, UsernameTaken, WeakPassword
 from accounts.events import log_only
@@ -25,7 +26,7 @@ from accounts.requests import MemberRequest
 from accounts.services import google, mailed_login, usernames
 from accounts.services.proved import Proved
 from accounts.views.finish import finish
-from accounts.views.google import leave, offered
+from accounts.views.google import leave
 from accounts.views.mailed_login import on_its_way
 from bottomline.caller import caller_of
 from bottomline.forms import posted, render_form
@@ -93,7 +94,7 @@ def by_mail(request: HttpRequest, token: str) -> HttpResponse:
 @post_only
 @anonymous_only
 @link_page
-@offered
+@with_google
 def by_google(request: HttpRequest, token: str) -> HttpResponse:
     """Signing up without a password: a provider says whose the address is."""
     try:

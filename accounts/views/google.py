@@ -1,12 +1,8 @@
-from functools import wraps
-
 from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from accounts import provider
 from accounts.cookies import begun_by, forget_google, forget_mailed_login, keep_google
 from accounts.decorators import (
     anonymous_only,
@@ -17,6 +13,7 @@ from accounts.decorators import (
     page,
     post_only,
     secret_code,
+    with_google,
 )
 from accounts.errors import (
     BadCredentials,
@@ -25,7 +22,6 @@ from accounts.errors import (
     LastWayIn,
     NotLinked,
     ProofTooOld,
-    ProviderAway,
 )
 from accounts.forms import ReturnForm
 from accounts.provider import Told
@@ -37,27 +33,9 @@ from accounts.views.finish import finish
 from bottomline import refusals
 from bottomline.caller import caller_of
 from bottomline.forms import posted
-from bottomline.responses import View
 from bottomline.sessions.request import Request
 
 OWN_PAGE = "/account/security/google/"
-
-
-def offered(view: View) -> View:
-    """For pages that are there only with a provider, and say so where it does not answer."""
-
-    @wraps(view)
-    def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        if not provider.is_offered():
-            raise Http404
-        try:
-            return view(request, *args, **kwargs)
-        except ProviderAway:
-            response = render(request, "accounts/google/away.html", status=503)
-            response["Retry-After"] = "60"
-            return response
-
-    return wrapper
 
 
 def leave(request: HttpRequest, begun: Begun) -> HttpResponse:
@@ -75,7 +53,7 @@ def leave(request: HttpRequest, begun: Begun) -> HttpResponse:
 
 @post_only
 @anonymous_only
-@offered
+@with_google
 def log_in(request: HttpRequest) -> HttpResponse:
     return leave(request, google.begin(next_url=requested_next(request)))
 
@@ -84,7 +62,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 @for_everyone
 @link_page
 @secret_code
-@offered
+@with_google
 def come_back(request: Request) -> HttpResponse:
     """Where the provider sends the browser. Opening it changes nothing: the page goes on by itself.
 
@@ -149,21 +127,21 @@ def _link(request: Request, begun: Begun, told: Told) -> HttpResponse:
 
 
 @page
-@offered
+@with_google
 def own(request: MemberRequest) -> HttpResponse:
     """Whether it logs the member in, and what can be done about it."""
     return render(request, "accounts/google/own.html", {"identity": google.find_own(request.user)})
 
 
 @post_only
-@offered
+@with_google
 @fresh_proof(back=OWN_PAGE)
 def link(request: MemberRequest) -> HttpResponse:
     return leave(request, google.begin_linking(request.user, caller=caller_of(request)))
 
 
 @post_only
-@offered
+@with_google
 @fresh_proof(back=OWN_PAGE)
 def unlink(request: MemberRequest) -> HttpResponse:
     try:
