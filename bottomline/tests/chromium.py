@@ -1,7 +1,6 @@
 """A real browser at the door of a running stack, and somebody else's site for it to come from."""
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -26,7 +25,7 @@ from redis import Redis
 
 from bottomline.tests.environment import HEADLESS, need
 from bottomline.tests.provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider
-from bottomline.tests.servers import text_of, wait_until
+from bottomline.tests.servers import serving, text_of, wait_until
 from bottomline.tests.stack import Stack
 
 OPTIONS = [
@@ -65,19 +64,12 @@ class Neighbour:
                 """Nobody reads it."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     @contextmanager
     def up(self) -> Iterator["Neighbour"]:
-        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serving(self.server):
             yield self
-        finally:
-            self.server.shutdown()
-            self.server.server_close()
-            thread.join()
 
     def shows(self, html: str) -> str:
         """The address of a page of theirs that says this."""

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from django.utils import timezone
 from joserfc import jwt
 from joserfc.jwk import RSAKey
+
+from bottomline.tests.servers import serving
 
 CLIENT_ID, CLIENT_SECRET = "bottomline-at-the-provider", "a secret that we share with it"
 STALLS_FOR = 10  # seconds; longer than anybody is to wait for an answer
@@ -50,7 +51,6 @@ class IdentityProvider:
 
     def __init__(self) -> None:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.server.daemon_threads = True
         self.issuer = f"http://127.0.0.1:{self.server.server_port}"
         self.account: Account | None = None  # who is logged in there, in a browser
         self.grants: dict[str, Grant] = {}
@@ -75,14 +75,8 @@ class IdentityProvider:
 
     @contextmanager
     def up(self) -> Iterator["IdentityProvider"]:
-        thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serving(self.server):
             yield self
-        finally:
-            self.server.shutdown()
-            self.server.server_close()
-            thread.join()
 
     def approve(self, place: str, account: Account) -> str:
         """Where somebody who says yes there is sent back to."""

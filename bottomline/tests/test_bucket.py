@@ -1,7 +1,6 @@
 """Pictures and exports in a bucket: against a small server that speaks enough of S3."""
 
 import io
-import threading
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,6 +21,7 @@ from accounts.services import export
 from bottomline.caller import Caller
 from bottomline.errors import Unavailable
 from bottomline.pictures import store
+from bottomline.tests.servers import serving
 from conftest import Person, Visitor, log_in
 
 
@@ -73,8 +73,6 @@ def bucket(settings, monkeypatch) -> Iterator[type[Handler]]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     handler = type("Bucket", (Handler,), {"kept": {}})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     options = {
         "bucket_name": "pictures-of-ours",
         "endpoint_url": f"http://127.0.0.1:{server.server_port}",
@@ -83,9 +81,8 @@ def bucket(settings, monkeypatch) -> Iterator[type[Handler]]:
     }
     backend = {"BACKEND": "bottomline.bucket.Bucket", "OPTIONS": options}
     settings.STORAGES = settings.STORAGES | {"default": backend}
-    yield handler
-    server.shutdown()
-    server.server_close()
+    with serving(server):
+        yield handler
 
 
 def test_pictures_are_kept_in_a_bucket_found_there_and_removed(bucket: type[Handler]):
