@@ -75,6 +75,11 @@ class Visitor(Client):
         asked = RequestFactory(**self.defaults).get("/", headers=more.get("headers"), **extra)
         return solve(new_challenge(door, caller_of(asked).network))
 
+    @property
+    def is_in(self) -> bool:
+        """Whether others are told that somebody is logged in here."""
+        return self.get("/session/").status_code == 200
+
     def request(self, **request: Any) -> Any:
         request["wsgi.url_scheme"] = "https"
         with commits():

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from accounts.tests.test_second_factor import VERIFY, first_factor, is_in
+from accounts.tests.test_second_factor import VERIFY, first_factor
 from conftest import Person, Visitor, app_code, log_in, set_up_factor
 
 
@@ -33,4 +33,4 @@ def test_of_many_with_one_code_at_once_one_gets_in(alice: Person, kind: str):
         statuses = Counter(people.map(type_it, browsers))
 
     assert statuses == {302: 1, 422: 3}
-    assert sum(is_in(browser) for browser in browsers) == 1
+    assert sum(browser.is_in for browser in browsers) == 1

@@ -55,10 +55,6 @@ def at_once(act: Callable[[], str]) -> list[str]:
         return [each.result() for each in [operators.submit(go) for _ in range(2)]]
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 # --- block ---
 
 
@@ -67,7 +63,7 @@ def test_a_blocked_member_is_out_on_their_next_request(client: Visitor, alice: P
     log_in(client, alice)
     said = run("block", "Alice@Example.org", "--until", in_days(3), "--reason", "Sells invites")
     assert said == f"alice@example.org is blocked until {in_days(3)} 00:00 UTC.\n"
-    assert not is_in(client)
+    assert not client.is_in
     answer = client.post("/login/", {"email": alice.email, "password": alice.password})
     assert answer.status_code == 423
 
@@ -211,7 +207,7 @@ def test_sessions_of_some_are_ended_and_of_others_not(alice: Person, bob: Person
     log_in(other, bob)
     said = run("end_sessions", alice.email)
     assert said == "alice@example.org is logged out everywhere.\n"
-    assert [is_in(visitor) for visitor in (phone, laptop, other)] == [False, False, True]
+    assert [visitor.is_in for visitor in (phone, laptop, other)] == [False, False, True]
     log_in(phone, alice)
 
 
@@ -224,7 +220,7 @@ def test_all_sessions_are_ended_and_nobody_else_reads_of_it(
     log_in(visitors[1], olivia)
     assert run("end_sessions", "--all", "--dry-run") == "2 members would be logged out.\n"
     assert run("end_sessions", "--all") == "2 members are logged out.\n"
-    assert not any(map(is_in, visitors))
+    assert not any(visitor.is_in for visitor in visitors)
     ended = Event.objects.filter(kind="sessions.ended_by_staff").values_list("user_id", flat=True)
     assert set(ended) == {alice.user.pk, olivia.user.pk}
     assert run("end_sessions", "--all") == "0 members are logged out.\n"
@@ -240,7 +236,7 @@ def test_a_session_that_a_restored_redis_brings_back_is_ended_too(client: Visito
     for key, dump in kept.items():
         redis().restore(key, 0, dump)
     with time_machine.travel(timezone.now() + FRESH_FOR, tick=False):
-        assert not is_in(client)
+        assert not client.is_in
 
 
 def test_all_sessions_cost_as_many_transactions_as_there_are_batches(
@@ -272,7 +268,7 @@ def test_two_who_end_all_sessions_at_once_end_them(alice: Person, bob: Person):
     log_in(visitors[0], alice)
     log_in(visitors[1], bob)
     at_once(lambda: run("end_sessions", "--all"))
-    assert not any(map(is_in, visitors))
+    assert not any(visitor.is_in for visitor in visitors)
 
 
 # --- all of them ---
@@ -298,7 +294,7 @@ def test_a_dry_run_changes_nothing(client: Visitor, alice: Person, bob: Person, 
     before = rows()
     assert "would be" in run(*command, "--dry-run")
     assert rows() == before
-    assert is_in(client)
+    assert client.is_in
 
 
 class Terminal(StringIO):

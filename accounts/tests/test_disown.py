@@ -40,10 +40,6 @@ def link(intruder: Visitor, alice: Person, inbox: Inbox) -> str:
     return inbox.link_to(alice.email)
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 def links_in_mails_to(person: Person, inbox: Inbox) -> list[str]:
     found = (LINK.search(str(mail.body)) for mail in inbox.mails_to(person.email))
     return [match[1] for match in found if match]
@@ -63,7 +59,7 @@ def test_the_link_shows_whose_account_it_is_and_changes_nothing(
         assert alice.username in page.content.decode()
         assert alice.email not in page.content.decode()
     assert client.head(link).status_code == 200
-    assert is_in(intruder)
+    assert intruder.is_in
     assert alice.user.check_password(alice.password)
 
 
@@ -75,7 +71,7 @@ def test_the_button_throws_the_intruder_out_on_their_next_request(
 
     assert page.status_code == 200
     assert "We have sent you a link" in page.content.decode()
-    assert not is_in(intruder)
+    assert not intruder.is_in
 
 
 def test_the_password_that_the_intruder_knows_is_worth_nothing(
@@ -162,7 +158,7 @@ def test_the_intruder_stays_out_when_redis_is_restored_from_before(
     intruder.cookies[settings.SESSION_COOKIE_NAME] = stolen
 
     with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
-        assert not is_in(intruder)
+        assert not intruder.is_in
 
 
 def test_it_is_in_the_history(client: Visitor, alice: Person, link: str):
@@ -176,7 +172,7 @@ def test_whoever_gets_hold_of_the_mail_gets_in_nowhere(
     """The way back is in the mailbox alone."""
     page = client.post(link)
     assert "/password/reset/" not in page.content.decode()
-    assert not is_in(client)
+    assert not client.is_in
     assert alice.email not in page.content.decode()
 
 
@@ -241,8 +237,8 @@ def test_it_works_while_logged_in_as_somebody_else_who_stays_so(
     assert browser.get(link).status_code == 200
     assert browser.post(link).status_code == 200
 
-    assert not is_in(intruder)
-    assert is_in(browser)
+    assert not intruder.is_in
+    assert browser.is_in
     assert bob.user.has_usable_password()
 
 
@@ -250,7 +246,7 @@ def test_the_owner_who_is_logged_in_is_thrown_out_too(alice: Person, link: str):
     owner = Visitor()
     log_in(owner, alice)
     assert owner.post(link).status_code == 200
-    assert not is_in(owner)
+    assert not owner.is_in
 
 
 @pytest.mark.asvs("3.5.1")
@@ -264,10 +260,10 @@ def test_an_intruder_cannot_void_the_link_by_changing_the_password(
 ):
     typed = {"current": alice.password, "password": NEW, "repeated": NEW}
     assert intruder.post("/password/change/", typed).status_code == 302
-    assert is_in(intruder)
+    assert intruder.is_in
 
     assert client.post(link).status_code == 200
-    assert not is_in(intruder)
+    assert not intruder.is_in
     assert not alice.user.check_password(NEW)
 
 

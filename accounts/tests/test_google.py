@@ -69,10 +69,6 @@ def enter(visitor: Visitor, provider: IdentityProvider, account: Account, **fiel
     return come_back(visitor, provider, begin(visitor, **fields), account)
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 # --- the way in ---
 
 
@@ -148,7 +144,7 @@ def test_only_a_post_begins_and_only_a_post_ends_it(
         assert (page.status_code, page["Referrer-Policy"]) == (200, "strict-origin")
         assert client.head(back).status_code == 200
     assert provider.requests == asked
-    assert not is_in(client)
+    assert not client.is_in
     assert go_on(client, back).status_code == 302
     strict = Visitor(enforce_csrf_checks=True)
     assert strict.post("/login/google/").status_code == 403
@@ -183,7 +179,7 @@ def test_another_provider_has_another_name_and_its_own_accounts(
         assert "Continue with Ada’s lab" in client.get("/login/").text
         # The same number there is somebody else.
         assert enter(client, other, ALICE).status_code == 403
-        assert not is_in(client)
+        assert not client.is_in
 
 
 def test_the_login_page_leads_with_it_where_it_was_used_last(
@@ -203,7 +199,7 @@ def test_a_second_factor_is_asked_for_as_with_the_password(
     User.objects.filter(pk=linked.user.pk).update(second_factor_at=timezone.now())
     response = enter(client, provider, ALICE)
     assert urlsplit(response["Location"]).path == "/login/verify/"
-    assert not is_in(client)
+    assert not client.is_in
 
 
 @pytest.mark.asvs("7.6.1")
@@ -216,7 +212,7 @@ def test_a_session_that_began_there_ends_as_ours_do_and_not_silently_again(
     clock.shift(timedelta(minutes=61))
     assert client.get("/account/")["Location"] == "/login/?next=/account/"
     assert client.get("/login/").status_code == 200
-    assert not is_in(client)
+    assert not client.is_in
     assert provider.requests == asked
 
 
@@ -235,7 +231,7 @@ def test_people_are_known_by_their_number_and_never_by_an_address(
         page = enter(visitor, provider, account)
         assert page.status_code == 403
         assert "opens no account here" in page.text
-        assert not is_in(visitor)
+        assert not visitor.is_in
 
     moved = Account(ALICE.subject, "alice.moved@example.net", {})
     visitor = Visitor()
@@ -261,7 +257,7 @@ def refused(caplog: Any) -> Refused:
     """Sees that it was refused, for that reason, which is in the log alone."""
 
     def check(visitor: Visitor, response: Any, why: str) -> None:
-        assert (response.status_code, is_in(visitor)) == (410, False)
+        assert (response.status_code, visitor.is_in) == (410, False)
         assert "That did not work" in response.text
         assert "<script>alert" not in response.text
         lines = [one for one in caplog.records if one.getMessage() == "google.refused"]
@@ -688,7 +684,7 @@ def test_linking_is_told_and_ends_nothing(
     log_in(client, alice)
     assert 'href="/account/security/google/"' in client.get("/account/security/").text
     link_google(client, provider, ALICE)
-    assert is_in(other)
+    assert other.is_in
     told = inbox.mails_to(alice.email)[-1]
     assert "Google was linked" in told.subject
     assert "/account/not-me/" in str(told.body)
@@ -785,7 +781,7 @@ def test_unlinking_ends_every_other_session_and_is_told(
     enter(by_it, provider, ALICE)
     log_in(client, linked)
     assert client.post(f"{OWN}unlink/")["Location"] == OWN
-    assert (is_in(client), is_in(by_it)) == (True, False)
+    assert (client.is_in, by_it.is_in) == (True, False)
     assert "Google was unlinked" in inbox.mails_to(linked.email)[-1].subject
     assert enter(by_it, provider, ALICE).status_code == 403
 
@@ -837,7 +833,7 @@ def test_an_intruder_who_linked_their_own_is_out_when_the_owner_takes_the_accoun
     if take_back == by_undo:
         mallory.post("/email/change/", {"email": "mallory@example.net"})
     take_back(inbox, alice)
-    assert not is_in(mallory)
+    assert not mallory.is_in
     assert enter(Visitor(), provider, theirs).status_code == 403
     assert not LinkedIdentity.objects.exists()
     assert Event.objects.filter(kind="identity.unlinked", user_id=alice.user.pk).exists()

@@ -27,7 +27,7 @@ from accounts.services import (
     members,
 )
 from accounts.tests.test_export import download, ready
-from accounts.tests.test_second_factor import VERIFY, disown, first_factor, is_in
+from accounts.tests.test_second_factor import VERIFY, disown, first_factor
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
 from bottomline.sessions import index
@@ -134,7 +134,7 @@ def test_who_lost_it_waits_is_approved_and_logs_in_without(
     assert "You have asked for it" in visitor.get(ASK).content.decode()
     reset = FactorReset.objects.get()
     assert reset.note == "Phone in the\nriver"
-    assert not is_in(visitor)
+    assert not visitor.is_in
 
     approved(reset, olivia)
     assert len(subjects(inbox, alice.email)) == 1
@@ -635,11 +635,11 @@ def test_it_ends_every_session_and_every_trusted_browser_and_is_mailed_once(
     trusted.post(VERIFY, {"code": app_code(alice), "trust": "on"})
     approved(ask(alice), olivia)
     still_clock.shift(WAIT)
-    assert is_in(trusted)
+    assert trusted.is_in
     epoch = alice.user.session_epoch
     for _ in range(2):
         sweep()
-    assert not is_in(trusted)
+    assert not trusted.is_in
     assert alice.user.session_epoch == epoch + 1
     assert not TrustedBrowser.objects.exists()
     assert index.list_live(alice.user.pk) == []
@@ -723,7 +723,7 @@ def test_an_operator_ends_that_of_the_only_owner(
     assert "olivia@example.org has no second factor any more, is logged out everywhere" in said
     assert "alice@example.org has no second factor.\n" in said
     assert not has_factor(olivia)
-    assert not is_in(visitor)
+    assert not visitor.is_in
     assert outcome(reset) == "called off"
     last = inbox.mails_to(olivia.email)[-1]
     assert "those who run the site ended it" in last.body

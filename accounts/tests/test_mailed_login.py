@@ -51,10 +51,6 @@ def type_code(visitor: Visitor, code: str, **more: Any) -> Any:
     return visitor.post("/login/code/", {"code": code}, **more)
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 # --- the way in ---
 
 
@@ -69,7 +65,7 @@ def test_the_link_shows_a_button_and_the_button_logs_in(
         page = client.get(link)
         assert (page.status_code, page["Referrer-Policy"]) == (200, "strict-origin")
         assert client.head(link).status_code == 200
-    assert not is_in(client)
+    assert not client.is_in
 
     assert client.post(link)["Location"] == "/account/"
     assert client.get("/session/").json()["user"]["username"] == alice.username
@@ -86,7 +82,7 @@ def test_the_code_logs_in_however_it_is_typed(
     ask(client, alice.email)
     code = code_to(inbox, alice.email)
     assert type_code(client, shape.format(code[:4], code[4:]))["Location"] == "/account/"
-    assert is_in(client)
+    assert client.is_in
     assert Event.objects.filter(kind="login.completed").last().details["method"] == "code"
 
 
@@ -132,7 +128,7 @@ def test_the_link_in_another_browser_says_so_and_stays_good(
     assert "/login/code/" in page.text
     assert alice.email not in page.text
     assert other.post(link).status_code == 403
-    assert not is_in(other)
+    assert not other.is_in
     assert client.post(link).status_code == 302
 
 
@@ -143,7 +139,7 @@ def test_the_code_in_another_browser_is_refused(client: Visitor, alice: Person, 
     assert type_code(other, code).status_code == 422
     ask(other, "nobody@example.org")
     assert type_code(other, code).status_code == 422
-    assert not is_in(other)
+    assert not other.is_in
     assert type_code(client, code).status_code == 302
 
 
@@ -173,7 +169,7 @@ def test_either_works_once_and_spends_the_other(client: Visitor, alice: Person, 
     assert again.get(link).status_code == 410
     assert again.post(link).status_code == 410
     assert type_code(again, code).status_code == 422
-    assert not is_in(again)
+    assert not again.is_in
 
 
 @pytest.mark.asvs("6.5.5")
@@ -185,7 +181,7 @@ def test_both_end_after_ten_minutes(client: Visitor, alice: Person, inbox: Inbox
     clock.shift(timedelta(seconds=2))
     assert client.post(link).status_code == 410
     assert type_code(client, code).status_code == 422
-    assert not is_in(client)
+    assert not client.is_in
 
 
 @pytest.mark.asvs("6.6.2")
@@ -215,7 +211,7 @@ def test_a_new_password_ends_both_and_a_block_keeps_out(
     else:
         members.set_password(user, user.password)
     assert client.post(link).status_code == (423 if change == "blocked" else 410)
-    assert not is_in(client)
+    assert not client.is_in
 
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "é" * 43, "A" * 3000])
@@ -242,7 +238,7 @@ def test_a_code_has_five_guesses(client: Visitor, alice: Person, inbox: Inbox):
         assert page.status_code == 422
         assert "is not the code" in page.text
     assert type_code(client, code).status_code == 422
-    assert not is_in(client)
+    assert not client.is_in
     assert client.post(inbox.link_to(alice.email)).status_code == 302, "the link is no guess"
 
 
@@ -365,7 +361,7 @@ def test_staff_are_mailed_no_way_in_and_a_link_from_before_opens_nothing(
     with commits():
         members.set_standing(alice.user, is_staff=True, is_superuser=False)
     assert client.post(link).status_code == 410
-    assert not is_in(client)
+    assert not client.is_in
 
 
 def test_whoever_never_confirmed_is_sent_the_confirmation_again(
@@ -384,7 +380,7 @@ def test_who_had_left_is_back_with_it(client: Visitor, alice: Person, inbox: Inb
         closing.close(alice.user, alice.username, caller=at_the_door)
     ask(client, alice.email)
     assert client.post(inbox.link_to(alice.email)).status_code == 302
-    assert is_in(client)
+    assert client.is_in
     assert not alice.user.is_closed
 
 

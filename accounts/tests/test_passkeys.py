@@ -39,7 +39,7 @@ from accounts.tests.authenticator import (
     log_in_with,
     passkey_of,
 )
-from accounts.tests.test_second_factor import VERIFY, disown, first_factor, is_in
+from accounts.tests.test_second_factor import VERIFY, disown, first_factor
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
 from conftest import Inbox, Person, Visitor, app_code, at_once, log_in, set_up_factor
@@ -58,7 +58,7 @@ def last_login() -> Event:
 def is_refused(response: Any, visitor: Visitor) -> bool:
     assert response.status_code == 422, (response.status_code, response.content)
     assert SENTENCE in response.content.decode()
-    return not is_in(visitor)
+    return not visitor.is_in
 
 
 # --- adding, naming, removing ---
@@ -76,7 +76,7 @@ def test_a_member_adds_one_and_logs_in_without_typing(client: Visitor, alice: Pe
     visitor = Visitor()
     response = log_in_with(phone, visitor)
     assert (response.status_code, response["Location"]) == (302, "/account/")
-    assert is_in(visitor)
+    assert visitor.is_in
     assert last_login().details["method"] == "passkey"
     assert visitor.cookies["__Host-way"].value == "passkey"
     assert "Last used" in client.get(PAGE).text
@@ -155,8 +155,8 @@ def test_a_removed_one_opens_nothing_and_ends_what_it_opened(client: Visitor, al
     log_in_with(phone, elsewhere)
     assert client.post(f"{PAGE}{Passkey.objects.get().pk}/remove/")["Location"] == PAGE
     assert not Passkey.objects.exists()
-    assert is_in(client)
-    assert not is_in(elsewhere)
+    assert client.is_in
+    assert not elsewhere.is_in
     visitor = Visitor()
     assert is_refused(log_in_with(phone, visitor), visitor)
 
@@ -656,7 +656,7 @@ def both(client: Visitor, alice: Person) -> Authenticator:
 def test_it_is_two_factors_by_itself(alice: Person, both: Authenticator):
     visitor = Visitor()
     assert log_in_with(both, visitor).status_code == 302
-    assert is_in(visitor)
+    assert visitor.is_in
     assert last_login().details["method"] == "passkey"
 
 
@@ -668,7 +668,7 @@ def test_it_stands_in_for_a_code(alice: Person, both: Authenticator):
     more = {"next": "/account/invites/"}
     response = visitor.post(WITH_PASSKEY, {"credential": both.get(asked), **more})
     assert response["Location"] == "/account/invites/"
-    assert is_in(visitor)
+    assert visitor.is_in
     assert last_login().details["method"] == "password+passkey"
     assert visitor.cookies["__Host-session"]["expires"]
     assert visitor.cookies["__Host-half-login"].value == ""
@@ -714,7 +714,7 @@ def test_half_a_login_has_five_tries_of_both_kinds(alice: Person, both: Authenti
         assert visitor.post(WITH_PASSKEY, {"credential": "{}"}).status_code == 422
     response = visitor.post(WITH_PASSKEY, {"credential": both.get(asked)})
     assert urlsplit(response["Location"]).path == "/login/"
-    assert not is_in(visitor)
+    assert not visitor.is_in
 
 
 def test_without_half_a_login_there_is_nothing_to_finish(alice: Person, both: Authenticator):
@@ -722,7 +722,7 @@ def test_without_half_a_login_there_is_nothing_to_finish(alice: Person, both: Au
     answer = both.get(asked_on(visitor, "/login/"))
     assert visitor.post(WITH_PASSKEY, {"credential": answer})["Location"] == "/login/"
     assert visitor.get(WITH_PASSKEY).status_code == 405
-    assert not is_in(visitor)
+    assert not visitor.is_in
 
 
 def test_the_answer_need_not_name_the_account_here(alice: Person, both: Authenticator):
@@ -730,7 +730,7 @@ def test_the_answer_need_not_name_the_account_here(alice: Person, both: Authenti
     said = json.loads(both.get(asked_on(visitor, first_factor(visitor, alice)["Location"])))
     del said["response"]["userHandle"]
     assert visitor.post(WITH_PASSKEY, {"credential": json.dumps(said)}).status_code == 302
-    assert is_in(visitor)
+    assert visitor.is_in
 
 
 def test_a_code_still_works_beside_it(alice: Person, both: Authenticator):
@@ -822,7 +822,7 @@ def test_this_was_not_me_ends_every_passkey(client: Visitor, alice: Person, inbo
     disown(told)
     visitor = Visitor()
     assert is_refused(log_in_with(intruders, visitor), visitor)
-    assert not is_in(client)
+    assert not client.is_in
 
 
 def test_none_is_added_from_a_session_that_its_owner_has_ended_meanwhile(alice: Person):

@@ -41,10 +41,6 @@ def first_factor(visitor: Visitor, person: Person, **more: str) -> Any:
     return response
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 @pytest.fixture
 def codes(alice: Person) -> list[str]:
     """Alice has a second factor, and these recovery codes."""
@@ -67,13 +63,13 @@ def test_a_member_sets_it_up_and_logs_in_with_a_code(client: Visitor, alice: Per
     assert len(set(codes)) == CODES
     assert {len(code.replace(" ", "")) for code in codes} == {24}
     assert len(secret_of(alice)) == 32  # of base32: 160 bits
-    assert is_in(client)
+    assert client.is_in
     other = Visitor()
     assert first_factor(other, alice)["Location"] == "/login/verify/?next=%2Faccount%2F"
-    assert not is_in(other)
+    assert not other.is_in
     response = other.post(VERIFY, {"code": app_code(alice)})
     assert (response.status_code, response["Location"]) == (302, "/account/")
-    assert is_in(other)
+    assert other.is_in
     last = Event.objects.filter(kind="login.completed").latest("pk")
     assert last.details["method"] == "password+totp"
 
@@ -128,8 +124,8 @@ def test_setting_it_up_ends_what_never_proved_it_and_renews_this_session(
     log_in(client, alice)
     before = client.cookies["__Host-session"].value
     set_up_factor(alice, client)
-    assert not is_in(elsewhere)
-    assert is_in(client)
+    assert not elsewhere.is_in
+    assert client.is_in
     assert client.cookies["__Host-session"].value != before
     (session,) = index.list_live(alice.user.pk)
     assert session.meta.method == "password+totp"
@@ -181,7 +177,7 @@ def test_a_code_works_once(alice: Person, codes: list[str]):
         first_factor(visitor, alice)
     assert one.post(VERIFY, {"code": code}).status_code == 302
     assert other.post(VERIFY, {"code": code}).status_code == 422
-    assert not is_in(other)
+    assert not other.is_in
 
 
 @pytest.mark.asvs("6.5.5")
@@ -229,7 +225,7 @@ def test_five_codes_in_a_quarter_of_an_hour_and_then_not_even_the_right_one(
     paused = fresh.post(VERIFY, {"code": app_code(alice)})
     assert paused.status_code == 429
     assert int(paused["Retry-After"]) > 0
-    assert not is_in(fresh)
+    assert not fresh.is_in
     still_clock.shift(timedelta(minutes=16))
     first_factor(fresh, alice)
     assert fresh.post(VERIFY, {"code": app_code(alice)}).status_code == 302
@@ -248,7 +244,7 @@ def test_half_a_login_ends_in_five_minutes(alice: Person, codes: list[str], stil
     response = visitor.post(VERIFY, {"code": app_code(alice)})
     assert response["Location"] == "/login/"
     assert "took too long" in visitor.get("/login/").content.decode()
-    assert not is_in(visitor)
+    assert not visitor.is_in
 
 
 def new_password(user: User) -> None:
@@ -275,7 +271,7 @@ def test_half_a_login_ends_with_a_change(alice: Person, codes: list[str], change
     first_factor(visitor, alice)
     change(alice.user)
     assert visitor.post(VERIFY, {"code": code})["Location"] == "/login/"
-    assert not is_in(visitor)
+    assert not visitor.is_in
 
 
 def test_half_a_login_that_we_did_not_sign_is_none(alice: Person, codes: list[str]):
@@ -295,7 +291,7 @@ def test_a_new_password_by_mail_is_no_way_past_it(alice: Person, codes: list[str
     new = "quite another lamp 7 river"
     link = inbox.link_to(alice.email)
     assert visitor.post(link, {"password": new, "repeated": new}).status_code == 302
-    assert not is_in(visitor)
+    assert not visitor.is_in
     first_factor(visitor, Person(alice.email, alice.username, new))
     assert visitor.post(VERIFY, {"code": app_code(alice)}).status_code == 302
 
@@ -426,7 +422,7 @@ def test_staff_trust_no_browser(alice: Person, codes: list[str]):
     page = visitor.get(first_factor(visitor, alice)["Location"]).content.decode()
     assert 'name="trust"' not in page
     visitor.post(VERIFY, {"code": app_code(alice), "trust": "on"})
-    assert is_in(visitor)
+    assert visitor.is_in
     assert not TrustedBrowser.objects.exists()
     visitor.post("/logout/")
     first_factor(visitor, alice)
@@ -454,8 +450,8 @@ def test_turning_it_off_wants_a_code_and_ends_every_other_session(
     assert alice.user.second_factor_at is None
     assert not Totp.objects.exists()
     assert not RecoveryCode.objects.exists()
-    assert is_in(client)
-    assert not is_in(elsewhere)
+    assert client.is_in
+    assert not elsewhere.is_in
     log_in(Visitor(), alice)
     subjects = [mail.subject for mail in inbox.mails_to(alice.email)]
     assert "A second factor was set up for The Bottom Line" in subjects
@@ -572,7 +568,7 @@ def test_an_owner_ends_a_factor_they_did_not_set_up_by_the_mail_about_it(
     disown(told)
     assert alice.user.second_factor_at is None
     assert not Totp.objects.exists()
-    assert not is_in(client)
+    assert not client.is_in
 
 
 @pytest.mark.asvs("6.4.3")
@@ -636,7 +632,7 @@ def test_the_admin_closes_when_staff_turn_their_second_factor_off(client: Visito
     client.post(f"{PAGE}off/", {"code": app_code(olivia, steps=1)})
     assert olivia.user.second_factor_at is None
     assert client.get("/admin/", follow=True).redirect_chain[-1][0] == PAGE
-    assert is_in(client)
+    assert client.is_in
 
 
 def test_staff_without_one_are_told_so(client: Visitor, alice: Person):

@@ -53,10 +53,6 @@ def end(visitor: Visitor, handle: str):
     return visitor.post(f"/account/sessions/{handle}/end/")
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 def sid_of(visitor: Visitor) -> str:
     sid = cookie.read(visitor.cookies[settings.SESSION_COOKIE_NAME].value)
     assert sid
@@ -130,8 +126,8 @@ def test_a_session_that_is_ended_is_out_on_its_next_request(
     assert (response.status_code, response["Location"]) == (302, "/account/sessions/")
     sent = there.get("/account/")
     assert (sent.status_code, sent["Location"]) == (302, "/login/?next=/account/")
-    assert is_in(here)
-    assert is_in(third)
+    assert here.is_in
+    assert third.is_in
     assert handle not in handles(here)
     assert Event.objects.filter(kind="session.ended", user_id=alice.user.pk).count() == 1
 
@@ -152,8 +148,8 @@ def test_a_session_that_is_not_theirs_is_not_found(
     }[which]
 
     assert end(stranger, handle).status_code == 404
-    assert is_in(there)
-    assert is_in(stranger)
+    assert there.is_in
+    assert stranger.is_in
     assert not Event.objects.filter(kind="session.ended").exists()
 
 
@@ -167,7 +163,7 @@ def test_a_logged_in_visitor_who_gets_the_page_cannot_end_by_get(here: Visitor, 
     (handle,) = handles(here)
     assert here.get(f"/account/sessions/{handle}/end/").status_code == 405
     assert here.get("/account/sessions/end-others/").status_code == 405
-    assert is_in(there)
+    assert there.is_in
 
 
 @pytest.mark.asvs("3.5.1")
@@ -190,10 +186,10 @@ def test_ending_all_others_leaves_this_one_under_a_new_id(
     response = here.post("/account/sessions/end-others/")
 
     assert (response.status_code, response["Location"]) == (302, "/account/sessions/")
-    assert not is_in(there)
-    assert not is_in(another)
-    assert is_in(here)
-    assert is_in(somebody_else)
+    assert not there.is_in
+    assert not another.is_in
+    assert here.is_in
+    assert somebody_else.is_in
     assert sid_of(here) != before
     assert len(index.list_live(alice.user.pk)) == 1
 
@@ -206,8 +202,8 @@ def test_all_others_stay_out_even_when_redis_is_restored_from_before(here: Visit
     redis().restore(key, 24 * 3600 * 1000, dump)
 
     with time_machine.travel(timezone.now() + timedelta(seconds=61), tick=False):
-        assert not is_in(there)
-        assert is_in(here)
+        assert not there.is_in
+        assert here.is_in
 
 
 @pytest.mark.asvs("6.3.7")
@@ -247,13 +243,13 @@ def test_whoever_proved_themselves_long_ago_is_asked_again_and_nothing_ends(
     with time_machine.travel(timezone.now() + LATER, tick=False):
         asked = here.post(path)
         assert asked["Location"] == "/reauth/?next=%2Faccount%2Fsessions%2F"
-        assert is_in(there)
+        assert there.is_in
 
         proved = here.post(asked["Location"], {"password": alice.password})
         assert proved["Location"] == "/account/sessions/"
-        assert is_in(there), "nothing is done that was not pressed again"
+        assert there.is_in, "nothing is done that was not pressed again"
         assert here.post(path).status_code == 302
-        assert not is_in(there)
+        assert not there.is_in
 
 
 @pytest.mark.asvs("8.3.1")
@@ -264,7 +260,7 @@ def test_the_rule_holds_behind_the_page_too(here: Visitor, there: Visitor, alice
     fresh = Caller("192.0.2.1", proved_at=timezone.now())
     with pytest.raises(NoSuchSession):
         sessions.end_one(alice.user, "0" * 32, caller=fresh)
-    assert is_in(there)
+    assert there.is_in
 
 
 # --- what ended stays ended ---

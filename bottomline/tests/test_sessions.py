@@ -58,10 +58,6 @@ def meta_of(visitor: Visitor) -> dict:
     return json.loads(redis().hget(key_of(visitor), "meta"))
 
 
-def is_in(visitor: Visitor) -> bool:
-    return visitor.get("/session/").status_code == 200
-
-
 def bearer(visitor: Visitor) -> Visitor:
     """Somebody else with a copy of the visitor's cookie, as it is now."""
     thief = Visitor()
@@ -91,11 +87,11 @@ def test_a_session_left_alone_ends(request, person, choice, idle, absolute):
         log_in(visitor, person, **choice)
         copy = bearer(visitor)
         clock.shift(idle - timedelta(seconds=1))
-        assert is_in(visitor)
+        assert visitor.is_in
         clock.shift(idle - timedelta(seconds=1))
-        assert is_in(visitor)
+        assert visitor.is_in
         clock.shift(idle)
-        assert not is_in(copy)
+        assert not copy.is_in
         assert copy.get("/account/")["Location"] == "/login/?next=/account/"
 
 
@@ -111,11 +107,11 @@ def test_a_session_in_use_ends_at_its_absolute_end(request, person, choice, idle
             clock.shift(idle * 0.9)
             assert visitor.get("/session/").json()["expires_at"] == ends
         clock.move_to(began + absolute - timedelta(seconds=1))
-        assert is_in(visitor)
+        assert visitor.is_in
         copy = bearer(visitor)
         clock.move_to(began + absolute)
-        assert not is_in(visitor)
-        assert not is_in(copy)
+        assert not visitor.is_in
+        assert not copy.is_in
 
 
 def test_the_session_says_when_it_ends_at_the_latest(clock, client: Visitor, alice: Person):
@@ -143,7 +139,7 @@ def test_every_page_counts_as_being_here(clock, client: Visitor, alice: Person):
     for path in ("/account/", "/login/", "/", "/session/") * 2:
         clock.shift(50 * MINUTE)
         client.get(path)
-    assert is_in(client)
+    assert client.is_in
 
 
 # --- beginning ---
@@ -184,7 +180,7 @@ def test_an_attackers_own_session_planted_in_a_browser_does_not_become_the_victi
     log_in(victim, alice)
 
     assert victim.cookies[NAME].value != planted
-    assert not is_in(attacker)
+    assert not attacker.is_in
 
 
 @pytest.mark.asvs("7.2.4")
@@ -275,7 +271,7 @@ def test_a_cookie_replayed_after_logging_out_is_nobodys(client: Visitor, alice: 
     copy = bearer(client)
     client.post("/logout/")
 
-    assert not is_in(copy)
+    assert not copy.is_in
     assert copy.get("/account/").status_code == 302
     assert redis().keys("session:*") == []
 
@@ -286,8 +282,8 @@ def test_logging_out_ends_this_session_and_no_other(alice: Person):
     log_in(laptop, alice)
     phone.post("/logout/")
 
-    assert not is_in(phone)
-    assert is_in(laptop)
+    assert not phone.is_in
+    assert laptop.is_in
     assert [one.digest for one in index.list_live(alice.user.pk)] == [digest_of(sid_of(laptop))]
 
 
@@ -307,9 +303,9 @@ def test_ending_all_sessions_holds_on_the_next_request(alice: Person, bob: Perso
     ended = index.end_all(alice.user.pk)
 
     assert ended == 2
-    assert not is_in(phone)
-    assert not is_in(laptop)
-    assert is_in(bystander)
+    assert not phone.is_in
+    assert not laptop.is_in
+    assert bystander.is_in
     assert redis().exists(index_key(alice.user.pk)) == 0
 
 
@@ -321,8 +317,8 @@ def test_ending_all_others_spares_one(alice: Person):
     ended = index.end_all(alice.user.pk, spare=digest_of(sid_of(phone)))
 
     assert ended == 1
-    assert is_in(phone)
-    assert not is_in(laptop)
+    assert phone.is_in
+    assert not laptop.is_in
 
 
 @pytest.mark.asvs("7.4.2")
@@ -333,7 +329,7 @@ def test_a_blocked_members_sessions_end(
     with django_capture_on_commit_callbacks(execute=True):
         members.block(alice.user, until=timezone.now() + DAY, reason="spam")
 
-    assert not is_in(client)
+    assert not client.is_in
     assert client.get("/account/").status_code == 302
 
 
@@ -345,7 +341,7 @@ def test_a_deleted_members_sessions_end(
     with django_capture_on_commit_callbacks(execute=True):
         alice.user.delete()
 
-    assert not is_in(client)
+    assert not client.is_in
     assert redis().keys("session*") == []
 
 
@@ -357,7 +353,7 @@ def test_a_member_deleted_behind_our_back_is_out_within_a_minute(client: Visitor
     User.objects.filter(email=alice.email)._raw_delete("default")  # no signal, no service
 
     with time_machine.travel(timezone.now() + timedelta(seconds=61)):
-        assert not is_in(client)
+        assert not client.is_in
 
 
 def test_a_change_that_is_rolled_back_logs_nobody_out(
@@ -367,7 +363,7 @@ def test_a_change_that_is_rolled_back_logs_nobody_out(
     with django_capture_on_commit_callbacks(execute=False):
         sessions.end_all(alice.user)
 
-    assert is_in(client)
+    assert client.is_in
 
 
 @pytest.mark.asvs("7.4.5")
@@ -380,8 +376,8 @@ def test_staff_end_a_members_sessions_in_the_admin(alice: Person, olivia: Person
         {"action": "end_sessions", "_selected_action": [str(alice.user.pk)], "sure": "yes"},
     )
 
-    assert not is_in(member)
-    assert is_in(staff)
+    assert not member.is_in
+    assert staff.is_in
 
 
 # --- the epoch: what must hold even when Redis forgets ---
@@ -399,7 +395,7 @@ def test_a_session_that_an_older_redis_brings_back_is_refused_once_its_user_is_r
     redis().restore(key, 24 * 3600 * 1000, dump)
 
     clock.shift(60)
-    assert not is_in(copy)
+    assert not copy.is_in
     assert not redis().exists(key)
 
 
@@ -411,7 +407,7 @@ def test_a_session_begun_after_all_were_ended_is_of_the_new_epoch(
     log_in(client, alice)
 
     clock.shift(61)
-    assert is_in(client)
+    assert client.is_in
 
 
 @pytest.mark.parametrize("field", ["password", "session_epoch", "blocked_until"])
@@ -423,7 +419,7 @@ def test_what_staff_change_by_hand_in_the_database_holds_within_a_minute(
     User.objects.filter(email=alice.email).update(**{field: new})
 
     clock.shift(60)
-    assert not is_in(client)
+    assert not client.is_in
     assert redis().keys("session:*") == []
 
 
@@ -522,7 +518,7 @@ def test_without_its_database_the_door_still_knows_who_is_logged_in(
         assert NAME not in page.cookies
         connection.close()
         connection.close_pool()
-    assert is_in(client)
+    assert client.is_in
 
 
 # --- a change of the secret key ---
@@ -539,11 +535,11 @@ def test_members_stay_logged_in_while_the_old_key_is_listed(
     settings.SECRET_KEY_FALLBACKS = [old]
     clock.shift(61)
 
-    assert is_in(client)
-    assert is_in(old_cookie)
+    assert client.is_in
+    assert old_cookie.is_in
     clock.shift(61)
-    assert is_in(client)
-    assert is_in(old_cookie)
+    assert client.is_in
+    assert old_cookie.is_in
     assert len(index.list_live(alice.user.pk)) == 1
 
 
@@ -679,7 +675,7 @@ def test_a_touch_that_comes_too_late_is_a_logout(clock, client: Visitor, alice: 
     assert request.user.is_authenticated
     redis().delete(key)
 
-    assert not is_in(client)
+    assert not client.is_in
     assert not redis().exists(key)
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import provider as far
 from accounts.models import EmailChange, LinkedIdentity, User
-from accounts.tests.test_google import enter, is_in
+from accounts.tests.test_google import enter
 from bottomline.tests.provider import Account, IdentityProvider
 from conftest import Inbox, Person, Visitor, at_once, come_back, confirm, log_in, path_of, sign_up
 from invites import services as invites
@@ -57,7 +57,7 @@ def test_whoever_is_invited_joins_without_a_password(
     assert not User.objects.exists()
     assert not Redemption.objects.exists()
     assert CAROL.email in client.get(JOIN).text
-    assert not is_in(client)
+    assert not client.is_in
 
     assert join(client)["Location"] == "/account/"
     assert client.get("/session/").json()["user"]["username"] == "carol"
@@ -204,11 +204,11 @@ def test_unexpired_session(provider: IdentityProvider, invite: Invite, inbox: In
     mallory, _ = planted(inbox)
     visitor = Visitor()
     visitor.post("/login/", {"email": mallory.email, "password": mallory.password})
-    assert not is_in(visitor)
+    assert not visitor.is_in
     visitor.post("/login/link/", {"email": mallory.email})
     kept = visitor.cookies[settings.MAILED_LOGIN_COOKIE_NAME].value
     assert join(proved(provider, invite)).status_code == 302
-    assert not is_in(visitor)
+    assert not visitor.is_in
     assert kept
     assert visitor.post("/login/code/", {"code": "00000000"}).status_code == 422
 
@@ -290,7 +290,7 @@ def test_an_account_that_is_there_is_linked_from_within_alone(
     visitor = Visitor()
     answer = ask(visitor, provider, invite, Account("666", alice.email))
     assert answer.status_code == 403
-    assert not is_in(visitor)
+    assert not visitor.is_in
     log_in(Visitor(), alice)
     assert not LinkedIdentity.objects.exists()
 
