@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
-from django.utils import timezone
 
 from bottomline.outgoing import Away, Line
 
@@ -53,25 +52,14 @@ def _source(where: str) -> "Source":
 
 
 class Source(ABC):
-    """Somebody who may be asked, and who is left alone for a while after failing to answer."""
+    """Somebody who may be asked."""
 
     def __init__(self) -> None:
-        self._away_until = timezone.now()
-        self.line = Line(at_once=AT_ONCE, seconds=LONGEST)
-
-    def knows(self, digest: str) -> bool:
-        """Whether a hash is known. Raises Away after a second at the latest."""
-        if timezone.now() < self._away_until:
-            raise Away("paused")
-        try:
-            return self._ask(digest)
-        except Away:
-            self._away_until = timezone.now() + PAUSE
-            raise
+        self.line = Line(at_once=AT_ONCE, seconds=LONGEST, pause=PAUSE)
 
     @abstractmethod
-    def _ask(self, digest: str) -> bool:
-        """Whether a hash is known. Raises Away."""
+    def knows(self, digest: str) -> bool:
+        """Whether a hash is known. Raises Away after a second at the latest."""
 
 
 class Service(Source):
@@ -81,12 +69,12 @@ class Service(Source):
         super().__init__()
         self.url = url.rstrip("/")
 
-    def _ask(self, digest: str) -> bool:
+    def knows(self, digest: str) -> bool:
         answer = self.line.fetch(
             f"{self.url}/{digest[:PREFIX]}", headers={"Add-Padding": "true"}, largest=LARGEST
         )
         if answer.status != 200:
-            raise Away(f"answered {answer.status}")
+            raise self.line.failed(f"answered {answer.status}")
         wanted = digest[PREFIX:].encode()
         return any(_count(line, wanted) for line in answer.body.splitlines())
 
@@ -98,7 +86,7 @@ class Listing(Source):
         super().__init__()
         self.path = Path(path)
 
-    def _ask(self, digest: str) -> bool:
+    def knows(self, digest: str) -> bool:
         return self.line.do(lambda: self._search(digest.encode()))
 
     def _search(self, wanted: bytes) -> bool:

@@ -33,6 +33,7 @@ from bottomline.outgoing import Answer, Away, Line
 log = logging.getLogger(__name__)
 
 LONGEST = 3.0  # seconds for each question
+PAUSE = timedelta(seconds=10)  # in which it is asked nothing, after it said nothing
 AT_ONCE = 8
 LARGEST = 256 * 1024
 KNOWN_FOR = timedelta(hours=1)
@@ -107,7 +108,7 @@ class Provider:
 
     def __init__(self, issuer: str) -> None:
         self.issuer = issuer
-        self.line = Line(at_once=AT_ONCE, seconds=LONGEST)
+        self.line = Line(at_once=AT_ONCE, seconds=LONGEST, pause=PAUSE)
         self._lock = threading.Lock()
         self._doors: dict[str, Any] = {}
         self._doors_since = self._keys_since = datetime.min.replace(tzinfo=UTC)

@@ -1,4 +1,8 @@
-"""Asking servers of others: so many at once, each within a time and a size, led nowhere else."""
+"""Asking servers of others: so many at once, each within a time and a size, led nowhere else.
+
+One that fails is left alone for a while: or everybody who needs it would wait for it in turn, each
+with one of our threads.
+"""
 
 import ssl
 import threading
@@ -6,11 +10,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from socket import SHUT_RDWR
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
+
+from django.utils import timezone
 
 Result = TypeVar("Result")
 
@@ -26,27 +33,35 @@ class Answer:
 
 
 class Line:
-    """What may be asked of one server: `at_once`, and each for `seconds`, all in all."""
+    """What may be asked of one server: `at_once`, each for `seconds`, and nothing in a `pause`."""
 
-    def __init__(self, *, at_once: int, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, *, at_once: int, seconds: float, pause: timedelta) -> None:
+        self.seconds, self.pause = seconds, pause
         self._free = threading.BoundedSemaphore(at_once)
+        self._away_until = timezone.now()
 
     def do(self, work: Callable[[], Result]) -> Result:
         """The work's result in time; on a thread of its own, as not every wait can be broken off.
 
         Looking a name up, for one, takes as long as the resolver likes. Raises Away.
         """
+        if timezone.now() < self._away_until:
+            raise Away("paused")
         if not self._free.acquire(blocking=False):
-            raise Away("busy")
+            raise Away("busy")  # with a crowd of ours, which says nothing about the server
         result: Future[Result] = Future()
         threading.Thread(target=self._work, args=(work, result), daemon=True).start()
         try:
             return result.result(timeout=self.seconds)
         except TimeoutError:
-            raise Away("timeout") from None
+            raise self.failed("timeout") from None
         except (OSError, HTTPException, ValueError) as error:
-            raise Away(type(error).__name__) from error
+            raise self.failed(type(error).__name__) from error
+
+    def failed(self, reason: str) -> Away:
+        """What to raise where the server did not do its work; its pause begins."""
+        self._away_until = timezone.now() + self.pause
+        return Away(reason)
 
     def _work(self, work: Callable[[], Result], result: "Future[Result]") -> None:
         try:

@@ -607,6 +607,19 @@ def test_a_provider_that_says_nothing_is_not_waited_for(
     assert monotonic() - began < 2 * far.LONGEST  # it would have said nothing for ever
 
 
+def test_a_provider_that_said_nothing_is_left_alone_for_a_while(
+    client: Visitor, linked: Person, provider: IdentityProvider, clock: Any
+):
+    provider.stalls = {"/token"}
+    assert enter(client, provider, ALICE).status_code == 503
+    provider.stalls = set()
+    asked = len(provider.requests)
+    assert enter(client, provider, ALICE).status_code == 503
+    assert provider.requests[asked:] == []
+    clock.shift(far.PAUSE)
+    assert enter(client, provider, ALICE).status_code == 302
+
+
 def test_without_redis_nobody_comes_back(
     client: Visitor, linked: Person, provider: IdentityProvider
 ):
@@ -648,6 +661,7 @@ def test_nothing_of_it_is_logged_or_kept(
     assert not any(word in said for word in [*secret, ALICE.email, ALICE.subject])
 
 
+@pytest.mark.filterwarnings("ignore:Key size")
 def test_a_key_that_is_too_short_signs_nothing(
     client: Visitor, linked: Person, provider: IdentityProvider, clock: Any, refused: Refused
 ):
