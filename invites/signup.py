@@ -63,7 +63,7 @@ def require_no_staff(invite: Invite, *, caller: Caller) -> None:
         services.refuse(caller=caller)
 
 
-def ask_by_mail(invite: Invite, email: str, *, caller: Caller) -> str:
+def ask_by_mail(invite: Invite, email: str, *, language: str, caller: Caller) -> str:
     """Mail a link and a code to sign up with, or to log in with where there is an account.
 
     Returns what the browser is to keep: see accounts.services.mailed_login. Raises InviteUnusable,
@@ -72,7 +72,7 @@ def ask_by_mail(invite: Invite, email: str, *, caller: Caller) -> str:
     require_no_staff(invite, caller=caller)
     if not invite.admits(email):
         services.refuse(WrongAddress(), caller=caller)
-    return mailed_login.request(email, caller=caller, invite=invite.public_id)
+    return mailed_login.request(email, language=language, caller=caller, invite=invite.public_id)
 
 
 def find_invite(proved: Proved, *, caller: Caller) -> Invite:

@@ -82,7 +82,8 @@ def by_mail(request: HttpRequest, token: str) -> HttpResponse:
     try:
         invite = services.open_link(token, caller=caller)
         if form.is_valid():
-            kept = signup.ask_by_mail(invite, form.cleaned_data["email"], caller=caller)
+            email, language = form.cleaned_data["email"], get_language_from_request(request)
+            kept = signup.ask_by_mail(invite, email, language=language, caller=caller)
             return on_its_way(request, kept)
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)

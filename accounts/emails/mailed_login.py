@@ -30,11 +30,11 @@ def _compose_mailed_login(message: OutboxMessage) -> Mail | None:
 
 
 def _mail_to_newcomer(asked: MailedLogin) -> Mail:
-    """For somebody with an invite and no account yet, of whom we know no language.
+    """For somebody with an invite and no account yet.
 
     Who signed up with their address and did not confirm it may be somebody else.
     """
-    return Mail("join_by_mail", to=asked.sent_to, context=_ways_in(asked))
+    return Mail("join_by_mail", to=asked.sent_to, context=_ways_in(asked), language=asked.language)
 
 
 def _ways_in(asked: MailedLogin) -> dict[str, Any]:

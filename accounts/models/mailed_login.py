@@ -1,6 +1,7 @@
 import hmac
 from datetime import timedelta
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F
 from django.utils import timezone
@@ -44,6 +45,13 @@ class MailedLogin(models.Model):
     sent_to = models.CharField(max_length=EMAIL_LENGTH, unique=True)
     # The invite it was asked with, by which somebody without an account may have one.
     invite = models.UUIDField(null=True)
+    # Of the browser that asked, for the mail to somebody of whom nothing else is known.
+    language = models.CharField(
+        max_length=5,
+        choices=settings.LANGUAGES,
+        default=settings.LANGUAGE_CODE,
+        db_default=settings.LANGUAGE_CODE,
+    )
     requested_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
     guesses = models.PositiveSmallIntegerField(default=0)

@@ -23,13 +23,17 @@ from bottomline.limits import Limit, spend, spend_quietly
 from bottomline.tokens import new_public_id
 
 
-def request(email: str, *, caller: Caller, invite: UUID | None = None, browser: str = "") -> str:
+def request(
+    email: str, *, language: str, caller: Caller, invite: UUID | None = None, browser: str = ""
+) -> str:
     """Mail a link and a code, if the address may log in by them, or sign up on that invite.
 
-    Who asks again in the `browser` in which they asked on an invite still does so on that. Returns
-    what the browser is to keep; nothing where the address has had enough mails, of which nothing is
-    said either. What was mailed to it before no longer works. Raises InvalidAddress, and
-    TooManyAttempts for too many from one network.
+    In the member's language, and to whoever is no member yet in the one given. Who asks again in
+    the `browser` in which they asked on an invite still does so on that. What was mailed to the
+    address before no longer works. Returns what the browser is to keep; nothing where the address
+    has had enough mails, of which nothing is said either.
+
+    Raises InvalidAddress, and TooManyAttempts for too many from one network.
     """
     email = canonical_email(email)
     spend((limits.LOGIN_MAIL_BY_NETWORK, caller.network))
@@ -49,6 +53,7 @@ def request(email: str, *, caller: Caller, invite: UUID | None = None, browser: 
             defaults={
                 "public_id": new_public_id(),
                 "invite": invite,
+                "language": language,
                 "requested_at": now,
                 "expires_at": now + GOOD_FOR,
                 "guesses": 0,

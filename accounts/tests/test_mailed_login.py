@@ -464,6 +464,6 @@ def test_a_mail_sent_again_carries_the_same_and_the_database_holds_neither(
 
 def test_a_mail_that_is_late_is_not_sent(client: Visitor, alice: Person, inbox: Inbox, clock: Any):
     before = len(mailed(inbox, alice.email))
-    mailed_login.request(alice.email, caller=Caller(ip="192.0.2.1"))
+    mailed_login.request(alice.email, language="en", caller=Caller(ip="192.0.2.1"))
     clock.shift(timedelta(minutes=11))
     assert len(mailed(inbox, alice.email)) == before

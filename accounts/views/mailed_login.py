@@ -1,5 +1,6 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import get_language_from_request
 
 from accounts.cookies import forget_google, forget_mailed_login, keep_mailed_login, kept_by
 from accounts.decorators import anonymous_only, for_everyone, form_page, link_page, secret_code
@@ -20,8 +21,13 @@ def ask(request: HttpRequest) -> HttpResponse:
     caller = caller_of(request)
     form = AskForMailForm(posted(request), caller=caller)
     if form.is_valid():
-        email, browser = form.cleaned_data["email"], kept_by(request)
-        return on_its_way(request, mailed_login.request(email, caller=caller, browser=browser))
+        kept = mailed_login.request(
+            form.cleaned_data["email"],
+            language=get_language_from_request(request),
+            caller=caller,
+            browser=kept_by(request),
+        )
+        return on_its_way(request, kept)
     context = {"form": form, "next": requested_next(request)}
     return render_form(request, "accounts/mailed_login/ask.html", context)
 

@@ -69,7 +69,9 @@ def send_code(request: MemberRequest) -> HttpResponse:
     """Mails a code to whoever has nothing else to prove it by, and back to where it is typed."""
     response = redirect_with_next("accounts:reauth", requested_next(request))
     if reauth.MAIL in reauth.list_proofs(request.user):
-        browser = mailed_login.request(request.user.email, caller=caller_of(request))
+        browser = mailed_login.request(
+            request.user.email, language=request.user.language, caller=caller_of(request)
+        )
         if browser:  # or what was mailed before is still good
             keep_mailed_login(response, browser)
     return response

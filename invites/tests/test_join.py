@@ -68,6 +68,15 @@ def test_the_code_will_do_as_well(client: Visitor, invite: Invite, inbox: Inbox)
     assert client.post("/signup/join/", {"username": "carol"}).status_code == 302
 
 
+def test_the_mail_is_in_the_language_of_the_browser(invite: Invite, inbox: Inbox):
+    visitor = Visitor()
+    german = {"headers": {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}}
+    visitor.post(f"{path_of(invite)}mail/", {"email": CAROL}, **german)
+    assert "Öffne diese Seite" in inbox.mails_to(CAROL)[-1].body
+    visitor.post(f"{path_of(invite)}mail/", {"email": "dora@example.org"})
+    assert "open this page" in inbox.mails_to("dora@example.org")[-1].body
+
+
 def test_who_asks_again_in_that_browser_still_joins_on_the_invite(invite: Invite, inbox: Inbox):
     visitor = Visitor()
     ask(visitor, invite)
