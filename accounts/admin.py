@@ -283,4 +283,4 @@ class FactorResetAdmin(Records):
 
 
 def _may_decide(request: HttpRequest) -> bool:
-    return cast(User, request.user).has_perm("accounts.change_factorreset")
+    return cast(User, request.user).has_perm(lost_factor.MAY_DECIDE)

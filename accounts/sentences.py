@@ -201,6 +201,9 @@ SENTENCES = {
     "mail.sent:factor_reset_soon": Sentence(
         "We reminded you by mail that the second factor is about to end."
     ),
+    "mail.sent:factor_reset_waits": Sentence(
+        "We told you by mail that somebody lost their second factor and waits for staff."
+    ),
     "mail.sent:factor_reset_over": Sentence("We told you by mail that the second factor stays."),
     "mail.sent:factor_reset_done": Sentence(
         "We told you by mail that the second factor was ended."

@@ -17,6 +17,7 @@ from accounts.emails.factor_reset import (
     factor_reset_over,
     factor_reset_requested,
     factor_reset_soon,
+    factor_reset_waits,
 )
 from accounts.emails.mailed_login import mailed_login
 from accounts.emails.notices import (
@@ -55,6 +56,7 @@ __all__ = [
     "factor_reset_over",
     "factor_reset_requested",
     "factor_reset_soon",
+    "factor_reset_waits",
     "identity_linked",
     "identity_unlinked",
     "login_paused",

@@ -1,7 +1,10 @@
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from django.urls import reverse
 
+from accounts.addresses import unlinked
 from accounts.emails.composing import circumstances, event_of, mail_to, notice
 from accounts.models import EmailChange, Event, FactorReset, User
 from bottomline.outbox.mails import Mail, register
@@ -39,6 +42,30 @@ def _compose_soon(message: OutboxMessage) -> Mail | None:
 @register(f"factor_reset_soon{ELSEWHERE}")
 def _compose_soon_elsewhere(message: OutboxMessage) -> Mail | None:
     return _to_old_address("factor_reset_soon", message)
+
+
+def factor_reset_waits(reset: FactorReset, staff: Iterable[User]) -> None:
+    """Tell these of staff that somebody waits for one of them to decide."""
+    for person in staff:
+        enqueue("factor_reset_waits", f"{reset.pk}:{person.pk.hex}")
+
+
+@register("factor_reset_waits")
+def _compose_waits(message: OutboxMessage) -> Mail | None:
+    reset_id, _, staff_id = message.subject.partition(":")
+    undecided = FactorReset.objects.open().filter(approved_at=None).select_related("user")
+    reset = undecided.filter(pk=reset_id).first()
+    person = User.objects.standing().filter(pk=staff_id, is_staff=True).first()
+    if reset is None or person is None:
+        return None
+    return mail_to(
+        person,
+        "factor_reset_waits",
+        member=unlinked(reset.user.username),
+        due=reset.due_at,
+        lapses=reset.lapses_at,
+        link=f"{settings.SITE_URL}{reverse('admin:accounts_factorreset_change', args=[reset.pk])}",
+    )
 
 
 def factor_reset_over(event: Event) -> None:

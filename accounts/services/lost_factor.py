@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import emails, limits
+from accounts.backends import PermissionsBackend
 from accounts.errors import NotApplicable, OwnersOnly, ProofTooOld
 from accounts.events import SYSTEM, record
 from accounts.models import Event, FactorReset, User
@@ -27,6 +29,7 @@ from bottomline.sessions import index
 log = logging.getLogger("accounts")
 
 LATEST_LOGINS = 10  # that staff compare with
+MAY_DECIDE = "accounts.change_factorreset"
 
 
 # --- asking ---
@@ -51,6 +54,7 @@ def request(user: User, note: str, *, caller: Caller) -> FactorReset:
         factor_reset.announce(row, reset.due_at)
         record("factor_reset.requested", caller=caller, user=row, reset=str(reset.public_id))
         emails.factor_reset_requested(reset)
+        emails.factor_reset_waits(reset, _deciders(row))
     return reset
 
 
@@ -149,6 +153,16 @@ def require_may_decide(staff: User, user: User) -> None:
         raise OwnersOnly("They are staff: only owners can decide that for them.")
 
 
+def _deciders(user: User) -> QuerySet[User]:
+    """Whose decision it is: see `require_may_decide`, and who has the permission."""
+    staff = User.objects.standing().filter(is_staff=True).exclude(pk=user.pk)
+    if user.is_staff or user.is_superuser:
+        return staff.filter(is_superuser=True)
+    # None: who is standing is said already, and Django would ask a column for it that is not there.
+    may_decide = PermissionsBackend().with_perm(MAY_DECIDE, is_active=None)  # type: ignore[arg-type]
+    return staff.filter(pk__in=may_decide)
+
+
 @transaction.atomic
 def approve(reset: FactorReset, *, staff: User) -> None:
     """Agree that it takes effect, at once where the three days are over.
@@ -231,13 +245,18 @@ def _carry_out(held: FactorReset) -> bool:
 
 @transaction.atomic
 def remind(reset: FactorReset) -> bool:
-    """Write once more to whoever can call it off; False where it is over, or was done."""
+    """Write once more to whoever can call it off, and to staff where none has agreed.
+
+    False where it is over, or was done.
+    """
     held = factor_reset.hold(reset)
     if held is None or held.reminded_at:
         return False
     held.reminded_at = timezone.now()
     held.save(update_fields=["reminded_at"])
     emails.factor_reset_soon(held)
+    if not held.approved_at:
+        emails.factor_reset_waits(held, _deciders(held.user))
     return True
 
 

@@ -264,6 +264,49 @@ def log_in_with_code(visitor: Visitor, person: Person, clock: Any) -> None:
     assert visitor.post(VERIFY, {"code": app_code(person)}).status_code == 302
 
 
+def waiting_mails(inbox: Inbox, staff: Person) -> list[Any]:
+    asked = "Somebody who lost a second factor waits for staff at The Bottom Line"
+    return [mail for mail in inbox.mails_to(staff.email) if mail.subject == asked]
+
+
+def test_staff_who_may_decide_are_told_and_once_more_if_nobody_has(
+    alice: Person, olivia: Person, bob: Person, codes: list[str], inbox: Inbox, still_clock: Any
+):
+    make_staff(bob)
+    outsider = join(inbox, "carol@example.org", "carol")
+    make_staff(outsider, Permission.objects.filter(codename="change_factorreset"))
+    reset = ask(alice)
+    assert waiting_mails(inbox, bob) == []
+    for person in (olivia, outsider):
+        [mail] = waiting_mails(inbox, person)
+        assert "alice has lost" in mail.body
+        assert f"https://door.example.org{LIST}{reset.pk}/change/" in mail.body
+    still_clock.shift(WAIT - REMIND_BEFORE)
+    sweep()
+    assert [len(waiting_mails(inbox, person)) for person in (olivia, outsider, bob)] == [2, 2, 0]
+
+
+def test_nobody_who_may_not_decide_is_told(
+    olivia: Person, alice: Person, bob: Person, inbox: Inbox, still_clock: Any
+):
+    make_staff(bob, Permission.objects.filter(codename="change_factorreset"))
+    make_staff(alice, Permission.objects.filter(codename="change_factorreset"))
+    ask(alice)  # is staff herself: for owners alone
+    assert [len(waiting_mails(inbox, person)) for person in (olivia, bob, alice)] == [1, 0, 0]
+    still_clock.shift(timedelta(minutes=16))
+    ask(olivia)  # is the only owner
+    assert [len(waiting_mails(inbox, person)) for person in (olivia, bob, alice)] == [1, 0, 0]
+
+
+def test_staff_are_not_asked_for_what_is_decided_by_then(
+    alice: Person, olivia: Person, codes: list[str], inbox: Inbox, still_clock: Any
+):
+    approved(ask(alice), olivia)  # before the first mail is on its way
+    still_clock.shift(WAIT - REMIND_BEFORE)
+    sweep()
+    assert waiting_mails(inbox, olivia) == []
+
+
 def test_an_address_that_has_no_say_any_more_is_not_told(
     alice: Person, inbox: Inbox, still_clock: Any
 ):
