@@ -116,11 +116,24 @@ class Inbox:
         return found[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first, or all but one process would wait for them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
     """SQLite in a file, as `make run` has it: in memory it locks whole tables and never waits."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(environment.folder / "tests.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Dropping a database may wait for a checkpoint, longer than any statement of ours may take."""
+    yield
+    if connection.vendor == "postgresql":
+        connection.settings_dict["OPTIONS"]["options"] = ""
 
 
 @pytest.fixture(autouse=True)

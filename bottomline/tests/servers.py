@@ -39,7 +39,8 @@ def wait_until(condition: Callable[[], Any], *, seconds: float = 20, what: str =
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
     """A server of this process, which answers while the block runs."""
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    # How often it looks whether it has been told to stop: half a second otherwise, for each test.
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
     thread.start()
     try:
         yield

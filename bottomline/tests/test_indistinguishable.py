@@ -181,6 +181,7 @@ def test_a_door_takes_as_long_for_every_kind_of_address(kinds: dict[str, str], a
     assert told_apart(samples(ask, kinds)) == {}
 
 
+@pytest.mark.long
 def test_signing_up_takes_as_long_for_every_kind_of_address(kinds: dict[str, str]):
     assert told_apart(samples(sign_up_by(), kinds)) == {}
 
