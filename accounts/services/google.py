@@ -52,6 +52,7 @@ class Begun:
     nonce: str
     verifier: str
     next: str = ""
+    remember: bool = False
     invite: str = ""  # the invite to sign up on
     member: str = ""  # the member to link it to
 
@@ -69,13 +70,20 @@ class Returned:
 # --- beginning ---
 
 
-def begin(*, next_url: str = "", invite: UUID | None = None, member: User | None = None) -> Begun:
+def begin(
+    *,
+    next_url: str = "",
+    remember: bool = False,
+    invite: UUID | None = None,
+    member: User | None = None,
+) -> Begun:
     """A new try to log in; with an invite to sign up, or for a member to link it to them."""
     return Begun(
         state=secrets.token_urlsafe(32),
         nonce=secrets.token_urlsafe(32),
         verifier=secrets.token_urlsafe(48),  # 64 characters (RFC 7636, 4.1)
         next=next_url if len(next_url.encode()) <= MOST_NEXT else "",
+        remember=remember,
         invite=invite.hex if invite else "",
         member=member.pk.hex if member else "",
     )

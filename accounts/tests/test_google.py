@@ -94,6 +94,13 @@ def test_it_leads_where_they_were_going_and_nowhere_else(
         assert enter(Visitor(), provider, ALICE, next=wanted)["Location"] == where
 
 
+def test_it_keeps_them_logged_in_where_they_said_so(linked: Person, provider: IdentityProvider):
+    for fields, is_kept in (({"remember": "on"}, True), ({}, False)):
+        response = enter(Visitor(), provider, ALICE, **fields)
+        cookie = response.cookies[django_settings.SESSION_COOKIE_NAME]
+        assert bool(cookie["expires"]) == is_kept
+
+
 @pytest.mark.asvs("3.7.3")
 @pytest.mark.asvs("10.2.1")
 @pytest.mark.asvs("10.2.3")

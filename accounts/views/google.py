@@ -23,7 +23,7 @@ from accounts.errors import (
     NotLinked,
     ProofTooOld,
 )
-from accounts.forms import ReturnForm
+from accounts.forms import RememberForm, ReturnForm
 from accounts.provider import Told
 from accounts.redirects import requested_next
 from accounts.requests import MemberRequest
@@ -55,7 +55,9 @@ def leave(request: HttpRequest, begun: Begun) -> HttpResponse:
 @anonymous_only
 @with_google
 def log_in(request: HttpRequest) -> HttpResponse:
-    return leave(request, google.begin(next_url=requested_next(request)))
+    form = RememberForm(posted(request))
+    remember = form.is_valid() and form.cleaned_data["remember"]
+    return leave(request, google.begin(next_url=requested_next(request), remember=remember))
 
 
 @form_page
@@ -107,6 +109,7 @@ def _come_back(request: Request, form: ReturnForm) -> HttpResponse:
         user,
         method=google.METHOD,
         caller=caller,
+        remember=begun.remember,
         next_url=begun.next or settings.LOGIN_REDIRECT_URL,
     )
 

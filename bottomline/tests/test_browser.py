@@ -92,8 +92,11 @@ def test_somebody_signs_up_with_google_and_comes_in_by_it_again(
     expect(page.get_by_role("status")).to_contain_text("You are logged out.")
     page.goto("/account/invites/")
     expect(page.get_by_text("As last time in this browser")).to_be_visible()
+    page.get_by_label("Keep me logged in").check()
     say_yes(page, door, account, script=script)
     expect(title).to_have_text("Invites")
+    [session] = [each for each in page.context.cookies() if each["name"] == "session"]
+    assert (session["expires"] > time.time() + 13 * 24 * 3600) == script
     if script:  # which went on by itself, and is no page to come back to
         page.go_back()
         expect(title).not_to_have_text("Back from Google")

@@ -18,6 +18,12 @@ document.addEventListener("input", ({ target }) => {
   target.setAttribute("aria-describedby", described.filter((id) => !id.endsWith("_error")).join(" "));
 });
 
+// What the password's form says of staying logged in holds for the other ways in beside it.
+document.addEventListener("formdata", ({ target, formData }) => {
+  const kept = document.getElementById("id_remember");
+  if (kept?.checked && kept.form !== target) formData.set("remember", "on");
+});
+
 const idleText = new WeakMap();
 
 function showBusy(button) {

@@ -73,13 +73,6 @@ function guard(form) {
     pending?.abort();
     const mine = (pending = new AbortController());
     const given = await ask(asked, { ...how, signal: mine.signal });
-    // What the form of the password says of staying logged in holds here as well.
-    const kept = document.getElementById("id_remember");
-    if (kept && kept.form !== form && kept.checked) {
-      const remember = document.createElement("input");
-      Object.assign(remember, { type: "hidden", name: "remember", value: "on" });
-      form.append(remember);
-    }
     ends = 0; // it is good once
     answer.value = inWords(given);
     form.requestSubmit(button);
