@@ -191,7 +191,13 @@ class Provider:
         self._keys_since = timezone.now()
 
     def _get(self, url: str) -> dict[str, Any]:
-        return _json(self._ask(url, {}))
+        """What it says of itself to everybody. Raises ProviderAway."""
+        answer = self._ask(url, {})
+        try:
+            return _json(answer)
+        except ProviderAway:
+            self.line.failed("document")  # by nobody's doing but its own
+            raise
 
     def _ask(self, url: str, headers: dict[str, str], form: str | None = None) -> Answer:
         try:

@@ -21,6 +21,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from accounts import provider as far
+from accounts.errors import ProviderAway
 from accounts.models import Event, LinkedIdentity, User
 from accounts.tests.everywhere import places_with
 from bottomline.tests import environment
@@ -43,7 +44,7 @@ Refused = Callable[[Visitor, Any, str], None]
 
 COOKIE = django_settings.GOOGLE_COOKIE_NAME
 OWN = "/account/security/google/"
-ALICE = Account("1081", "alice.at.home@example.net")
+ALICE = Account("108120394857612093847", "alice.at.home@example.net")
 
 
 @pytest.fixture(autouse=True)
@@ -625,6 +626,26 @@ def test_a_provider_that_said_nothing_is_left_alone_for_a_while(
     assert provider.requests[asked:] == []
     clock.shift(far.PAUSE)
     assert enter(client, provider, ALICE).status_code == 302
+
+
+@pytest.mark.asvs("13.1.3")
+def test_who_waits_for_the_keys_of_a_provider_waits_for_one_who_asks_and_not_for_all(
+    provider: IdentityProvider,
+):
+    token = provider.sign_well({"iss": provider.issuer})
+    provider.stalls = {"/keys"}
+    waits: list[float] = []
+
+    def come() -> None:
+        began = monotonic()
+        with pytest.raises(ProviderAway):
+            asked.claims(token, "")
+        waits.append(monotonic() - began)
+
+    asked = far.Provider(provider.issuer)
+    at_once([come] * 6)
+    assert len(waits) == 6
+    assert max(waits) < 3 * far.LONGEST  # in a row it would be six times
 
 
 def test_without_redis_nobody_comes_back(

@@ -23,7 +23,7 @@ from invites.models import Invite, Redemption
 
 pytestmark = pytest.mark.django_db
 
-CAROL = Account("1815", "carol@example.org")
+CAROL = Account("118154093827461500923", "carol@example.org")
 COOKIE = settings.GOOGLE_COOKIE_NAME
 JOIN = "/signup/join/"
 
