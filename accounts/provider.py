@@ -46,6 +46,7 @@ SCOPE = "openid email"
 ALGORITHM = "RS256"
 SMALLEST_KEY = 2048  # bits
 WELL_KNOWN = "/.well-known/openid-configuration"
+DOORS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 GOOGLE = "https://accounts.google.com"
 GOOGLES_OWN = ("gmail.com", "googlemail.com")
@@ -119,10 +120,11 @@ class Provider:
         if timezone.now() - self._doors_since > KNOWN_FOR:
             doors = self._get(self.issuer + WELL_KNOWN)
             scheme = urlsplit(self.issuer).scheme
-            places = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-            if doors.get("issuer") != self.issuer or not all(
-                isinstance(doors.get(place), str) and urlsplit(doors[place]).scheme == scheme
-                for place in places
+            methods = doors.get("token_endpoint_auth_methods_supported")
+            if (
+                doors.get("issuer") != self.issuer
+                or not all(_is_place(doors.get(name), scheme) for name in DOORS)
+                or not isinstance(methods, list | None)
             ):
                 raise _away("discovery")
             self._doors, self._doors_since = doors, timezone.now()
@@ -218,6 +220,18 @@ def _json(answer: Answer) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _away("no JSON")
     return found
+
+
+def _is_place(told: Any, scheme: str) -> bool:
+    """Whether that is an address that can be asked, by the scheme of the issuer's."""
+    # urlsplit drops some of what cannot be printed, and so reads another address than it is given.
+    if not (isinstance(told, str) and told.isascii() and told.isprintable() and " " not in told):
+        return False
+    try:
+        parts = urlsplit(told)
+        return parts.scheme == scheme and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no port, or half of an address
+        return False
 
 
 def _away(reason: str) -> ProviderAway:

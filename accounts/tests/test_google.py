@@ -565,10 +565,20 @@ def test_what_the_provider_says_of_itself_is_asked_for_once_an_hour(
         {"authorization_endpoint": "javascript:alert(1)"},
         {"token_endpoint": 1},
         {"jwks_uri": "file:///etc/passwd"},
+        # Each would fail later, as a fault of ours, and for as long as the document is believed.
+        {"authorization_endpoint": "http://[x/"},
+        {"authorization_endpoint": "http://127.0.0.1/\ud800"},
+        {"token_endpoint": "http://127.0.0.1:99999/"},
+        {"token_endpoint": "http://127.0.0.1:x/"},
+        {"token_endpoint": "http://"},
+        {"token_endpoint": "http://127.0.0.1\0/"},
+        {"token_endpoint": "http://exa mple/"},
+        {"jwks_uri": "http://127.0.0.1:99999/"},
+        {"token_endpoint_auth_methods_supported": 5},
     ],
-    ids=str,
+    ids=ascii,
 )
-def test_what_says_that_it_is_somebody_else_is_not_believed(
+def test_what_says_that_it_is_somebody_else_or_makes_no_sense_is_not_believed(
     client: Visitor, provider: IdentityProvider, document: dict[str, Any]
 ):
     provider.document = document
