@@ -16,7 +16,7 @@ from accounts.addresses import InvalidAddress, canonical_email
 from accounts.errors import AccountBlocked, BadCredentials, SecondFactorNeeded, WorkMissing
 from accounts.events import log_only, record
 from accounts.models import Event, User
-from accounts.services import closing, devices, passwords, second_factor, unlocking
+from accounts.services import closing, devices, passwords, reauth, second_factor, unlocking
 from bottomline.browsers import browser_of
 from bottomline.caller import Caller
 from bottomline.captcha import challenges
@@ -186,5 +186,6 @@ def _new_meta(user: User, *, method: str, caller: Caller, remember: bool) -> Met
         method=method,
         remembered=remember and not user.is_staff,
     )
-    meta.prove(caller.where)
+    if is_two_factors(method) or not reauth.wants_passkey(user):
+        meta.prove(caller.where)
     return meta

@@ -20,7 +20,7 @@ from accounts.errors import NotApplicable, OwnersOnly, ProofTooOld
 from accounts.events import SYSTEM, record
 from accounts.models import Event, FactorReset, User
 from accounts.models.factor_reset import CALL_OFF, Outcome
-from accounts.services import factor_reset, links, second_factor, sessions
+from accounts.services import factor_reset, links, passkeys, reauth, second_factor, sessions
 from bottomline.browsers import Browser, browser_of
 from bottomline.caller import Caller, place_of
 from bottomline.limits import spend
@@ -273,15 +273,23 @@ def lapse(reset: FactorReset) -> bool:
     return True
 
 
+def has_factor(user: User) -> bool:
+    """Whether there is one that an operator could end."""
+    return user.second_factor_at is not None or reauth.wants_passkey(user)
+
+
 @transaction.atomic
 def end_by_operator(user: User) -> bool:
     """End a second factor at once, for whoever runs the site; False where there is none.
 
-    For the only owner, whom nobody of staff could help. The member is told by mail.
+    For the only owner, whom nobody of staff could help; and for staff who have lost the passkeys
+    that are all they can prove themselves by. The member is told by mail.
     """
     row = User.objects.select_for_update().get(pk=user.pk)
-    if row.second_factor_at is None:
+    if not has_factor(row):
         return False
+    if reauth.wants_passkey(row):
+        passkeys.forget(row, caller=SYSTEM)
     if reset := factor_reset.find_open(row):
         reset.user = row
         factor_reset.end(reset, Outcome.CALLED_OFF)  # it has become pointless

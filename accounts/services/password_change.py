@@ -31,6 +31,7 @@ def change(
             raise WrongPassword  # changed since it was proved
         members.set_password(row, password_hash)
         assert session.meta
-        session.meta.prove(caller.where)
+        if not reauth.wants_passkey(row):
+            session.meta.prove(caller.where)
         sessions.end_others(row, session)
         emails.password_changed(record("password.changed", caller=caller, user=row))

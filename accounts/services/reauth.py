@@ -39,10 +39,24 @@ def hold(user: User) -> User:
     return row
 
 
+def wants_passkey(user: User) -> bool:
+    """Whether nothing less proves it: of staff whose passkey is all the second factor they have.
+
+    By their password alone somebody else would set up a factor of their own, and be in the admin.
+    """
+    return user.is_staff and user.second_factor_at is None and _has_passkey(user)
+
+
+def _has_passkey(user: User) -> bool:
+    return ways_in.PASSKEY.is_offered() and ways_in.PASSKEY.has(user)
+
+
 def list_proofs(user: User) -> list[str]:
     """By what the member can prove it. The mailbox only where there is nothing else."""
+    if wants_passkey(user):
+        return [PASSKEY]
     proofs = []
-    if ways_in.PASSKEY.is_offered() and ways_in.PASSKEY.has(user):
+    if _has_passkey(user):
         proofs.append(PASSKEY)
     if user.has_usable_password():
         proofs.append(PASSWORD)

@@ -25,7 +25,7 @@ from accounts.errors import BadCredentials, Refusal, TokenUnusable
 from accounts.models import EmailChange, Event, FormerUsername, Token, User
 from accounts.services import closing, erasure, export, history, members, password_reset
 from accounts.signals import erasing
-from accounts.tests.authenticator import add_passkey
+from accounts.tests.authenticator import Authenticator, add_passkey, asked_on
 from accounts.tests.everywhere import places_with
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
@@ -67,7 +67,7 @@ def nell(clock: Any, alice: Person, bob: Person, olivia: Person, inbox: Inbox) -
     sign_up(browser, mine, NELL)
     browser.post("/confirmation/resend/", {"email": NELL.email})
     confirm(browser, inbox.link_to(NELL.email))
-    _show_herself(browser)
+    telephone = _show_herself(browser)
     User.objects.filter(pk=NELL.user.pk).update(block_reason="Nell Vance, once more")
     Freeze.objects.create(root=NELL.user, reason="Nell Vance, again", thawed_at=timezone.now())
     browser.post("/login/", {"email": NELL.email, "password": "not the password at all"})
@@ -97,6 +97,8 @@ def nell(clock: Any, alice: Person, bob: Person, olivia: Person, inbox: Inbox) -
 
     log_in(browser, NELL)
     browser.get("/admin/")
+    answer = telephone.get(asked_on(browser, "/reauth/"))  # of staff nothing less proves it
+    browser.post("/reauth/", {"by": "passkey", "credential": answer})
     browser.post("/account/export/")
     assert export.sweep() == 1
     browser.post("/password/forgot/", {"email": NELL.email})
@@ -108,10 +110,10 @@ def nell(clock: Any, alice: Person, bob: Person, olivia: Person, inbox: Inbox) -
     return NELL
 
 
-def _show_herself(browser: Visitor) -> None:
+def _show_herself(browser: Visitor) -> Authenticator:
     """A name, a few words, a picture; another username and another address, and back to these."""
     log_in(browser, NELL)
-    add_passkey(browser, "Nell Vance’s telephone")
+    telephone = add_passkey(browser, "Nell Vance’s telephone")
     said = {"display_name": "Nell Vance", "bio": "I, Nell Vance, live by the sea."}
     browser.post("/account/profile/", {**said, "language": "de", "time_zone": "America/New_York"})
     file = SimpleUploadedFile("nell-vance.png", png(), "image/png")
@@ -128,6 +130,7 @@ def _show_herself(browser: Visitor) -> None:
     EmailChange.objects.create(
         user=User.objects.get(username="bob"), old_email="bob@example.org", new_email=NELL.email
     )
+    return telephone
 
 
 def png() -> bytes:

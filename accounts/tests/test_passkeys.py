@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.management import call_command
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
@@ -42,7 +44,7 @@ from accounts.tests.authenticator import (
 from accounts.tests.test_second_factor import VERIFY, disown, first_factor
 from bottomline.caller import Caller
 from bottomline.outbox import services as outbox
-from conftest import Inbox, Person, Visitor, app_code, at_once, log_in, set_up_factor
+from conftest import Inbox, Person, Visitor, app_code, at_once, commits, log_in, set_up_factor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("still_clock")]
 
@@ -807,6 +809,68 @@ def test_staff_enter_the_admin_with_one(client: Visitor, olivia: Person):
     phone, visitor = passkey_of(olivia), Visitor()
     log_in_with(phone, visitor)
     assert visitor.get("/admin/").status_code == 200
+
+
+@pytest.fixture
+def guarded(alice: Person) -> Authenticator:
+    """The passkey that is all the second factor that Alice has, who is an owner."""
+    phone = passkey_of(alice)
+    User.objects.filter(pk=alice.user.pk).update(is_staff=True, is_superuser=True)
+    return phone
+
+
+@pytest.mark.asvs("6.3.3")
+@pytest.mark.asvs("7.5.1")
+def test_who_knows_the_password_of_staff_with_a_passkey_sets_up_no_factor_of_their_own(
+    guarded: Authenticator, alice: Person
+):
+    thief = Visitor()
+    log_in(thief, alice)
+    new = {"password": "other plum kettle orbit", "repeated": "other plum kettle orbit"}
+    for begin in (
+        lambda: None,
+        lambda: thief.post(AGAIN, {"by": "password", "password": alice.password}),
+        lambda: thief.post("/password/change/", {"current": alice.password, **new}),
+    ):
+        begin()
+        assert is_in(thief)
+        passkey = f"{PAGE}{Passkey.objects.get().pk}/remove/"
+        for path in ("/account/security/factor/start/", f"{PAGE}start/", passkey):
+            assert thief.post(path)["Location"].startswith(AGAIN)
+    assert alice.user.check_password(new["password"])  # all that they could change
+    assert Passkey.objects.filter(user=alice.user).count() == 1
+    assert thief.get("/admin/").status_code == 302
+
+
+@pytest.mark.asvs("6.3.3")
+def test_staff_with_a_passkey_set_an_app_up_by_it(guarded: Authenticator, alice: Person):
+    visitor = Visitor()
+    log_in(visitor, alice)
+    assert "Whoever runs this site can end them" in visitor.get(AGAIN).text
+    answer = guarded.get(asked_on(visitor, AGAIN))
+    assert visitor.post(AGAIN, {"by": "passkey", "credential": answer}).status_code == 302
+    set_up_factor(alice, visitor)
+    assert visitor.get("/admin/").status_code == 200
+
+    other = Visitor()
+    log_in_with(guarded, other)
+    assert other.post(f"{PAGE}start/")["Location"] == ADD  # it has proved who they are
+
+
+@pytest.mark.asvs("6.4.4")
+def test_an_operator_ends_the_lost_passkeys_of_staff_who_have_nothing_else(
+    guarded: Authenticator, alice: Person, bob: Person, inbox: Inbox
+):
+    passkey_of(bob)
+    visitor = Visitor()
+    log_in_with(guarded, visitor)
+    with commits():
+        call_command("reset_second_factor", alice.email, bob.email, stdout=StringIO())
+    assert not is_in(visitor)
+    assert list(Passkey.objects.values_list("user__email", flat=True)) == [bob.email]
+    assert "those who run the site ended it" in inbox.mails_to(alice.email)[-1].body
+    log_in(visitor, alice)
+    set_up_factor(alice, visitor)
 
 
 # --- an intruder's, and what goes with an account ---

@@ -11,7 +11,8 @@ from accounts.services import lost_factor, sessions
 class Command(BaseCommand):
     help = (
         "End the second factor of members at once, and log them out everywhere. For the only "
-        "owner, whom nobody of staff could help: be sure who asks. They are told by mail."
+        "owner, whom nobody of staff could help: be sure who asks. They are told by mail. Of staff "
+        "without an app it is their passkeys that end."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         except (RedisError, OSError):
             raise CommandError("Redis does not answer, so nothing was done. Try again.") from None
         for user in each_member(options["email"]):
-            if user.second_factor_at is None:
+            if not lost_factor.has_factor(user):
                 self.stdout.write(f"{user.email} has no second factor.")
             elif options["dry_run"]:
                 self.stdout.write(f"{user.email} would have no second factor any more.")
