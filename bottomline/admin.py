@@ -30,7 +30,8 @@ class Rows(admin.ModelAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         field, _, how = lookup.partition("__")
-        return field in self.list_filter and how in {"", "exact", "isnull", "gte", "lt"}
+        is_offered = field in self.list_filter and how in {"", "exact", "isnull", "gte", "lt"}
+        return is_offered and "\0" not in value  # which PostgreSQL takes in no text
 
 
 class Records(Rows):

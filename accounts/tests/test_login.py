@@ -467,8 +467,9 @@ def test_admin_lists_cost_the_same_however_long_they_are(
 
 def test_admin_searches_and_filters_survive_nonsense(client: Visitor, olivia: Person):
     log_in(client, olivia)
-    for query in ("?q=(a%2B)%2B$", "?q=%5B", "?o=-1;", "?p=-1", "?is_staff__exact=x", "?e=1"):
-        for model in MODELS:
+    nonsense = ("?q=(a%2B)%2B$", "?q=%5B", "?o=-1;", "?p=-1", "?is_staff__exact=x", "?e=1")
+    for query in (*nonsense, "?q=%00", "?kind=%00", "?outcome=%00", "?status__exact=%00"):
+        for model in (*MODELS, "accounts/factorreset"):
             assert client.get(f"/admin/{model}/{query}").status_code in (200, 302, 400)
 
 
