@@ -53,6 +53,10 @@ class BadReturn(Refusal):
         self.reason = reason  # a word of ours, for the log
 
 
+class NotBegun(BadReturn):
+    """Not begun in this browser at all; what it did begin goes on."""
+
+
 class ProviderAway(Refusal):
     """A provider such as Google did not answer, or nothing that makes sense."""
 

@@ -22,6 +22,7 @@ from accounts import emails, limits, provider, ways_in
 from accounts.errors import (
     BadReturn,
     IdentityTaken,
+    NotBegun,
     NotLinked,
     TokenUnusable,
 )
@@ -111,10 +112,12 @@ def cookie_of(begun: Begun) -> str:
 def finish(cookie: str, returned: Returned, *, caller: Caller) -> tuple[Begun, Told]:
     """Whom the provider sent back, to the browser that began it, once.
 
-    Raises BadReturn, ProviderAway, TooManyAttempts.
+    Raises NotBegun, BadReturn, ProviderAway, TooManyAttempts.
     """
-    spend((limits.GOOGLE_BY_NETWORK, caller.network))
     begun = _read(cookie, returned)
+    # Not before: any page elsewhere can send a browser here, and would use up its network's.
+    spend((limits.GOOGLE_BY_NETWORK, caller.network))
+    _end(begun, returned)
     return begun, provider.ask(returned.code, nonce=begun.nonce, verifier=begun.verifier)
 
 
@@ -122,7 +125,11 @@ def _read(cookie: str, returned: Returned) -> Begun:
     kept = _open(cookie, BEGUN)
     begun = Begun(**kept) if kept else None
     if begun is None or not hmac.compare_digest(begun.state.encode(), returned.state.encode()):
-        raise BadReturn("state")
+        raise NotBegun("state")
+    return begun
+
+
+def _end(begun: Begun, returned: Returned) -> None:
     if not once.spend("google", begun.state.encode(), GOOD_FOR):
         raise BadReturn("spent")
     # Who names themselves has to be the one that was asked (RFC 9207).
@@ -130,7 +137,6 @@ def _read(cookie: str, returned: Returned) -> Begun:
         raise BadReturn("issuer")
     if returned.error or not returned.code:
         raise BadReturn("declined")
-    return begun
 
 
 def owner_of(told: Told) -> User | None:

@@ -674,8 +674,19 @@ def test_without_redis_nobody_comes_back(
 def test_a_network_comes_back_thirty_times_in_a_quarter_of_an_hour(
     client: Visitor, provider: IdentityProvider
 ):
-    answers = [client.post("/login/google/callback/").status_code for _ in range(31)]
-    assert answers == [410] * 30 + [429]
+    answers = [enter(client, provider, ALICE).status_code for _ in range(31)]
+    assert answers == [403] * 30 + [429]
+
+
+def test_a_page_elsewhere_that_sends_a_browser_here_ends_and_uses_up_nothing_of_its_own(
+    client: Visitor, linked: Person, provider: IdentityProvider
+):
+    page = begin(client)
+    for state in ("", "x" * 43, "x" * 101) * 11:
+        back = go_on(client, f"/login/google/callback/?code=made-up&state={state}")
+        assert back.status_code == 410
+    assert come_back(client, provider, page, ALICE).status_code == 302
+    assert is_in(client)
 
 
 @pytest.mark.asvs("10.1.1")

@@ -20,6 +20,7 @@ from accounts.errors import (
     BadReturn,
     IdentityTaken,
     LastWayIn,
+    NotBegun,
     NotLinked,
     ProofTooOld,
 )
@@ -79,6 +80,8 @@ def come_back(request: Request) -> HttpResponse:
     except BadReturn as refusal:
         refusals.note(request, "google.refused", reason=refusal.reason)
         response = render(request, "accounts/google/failed.html", status=410)
+        if isinstance(refusal, NotBegun):  # any page elsewhere can send a browser here
+            return response
     except NotLinked as refusal:
         refusals.note(request, "google.refused", reason=refusal.reason)
         response = render(request, "accounts/google/not_linked.html", status=403)
@@ -92,7 +95,7 @@ def come_back(request: Request) -> HttpResponse:
 def _come_back(request: Request, form: ReturnForm) -> HttpResponse:
     caller = caller_of(request)
     if not form.is_valid():
-        raise BadReturn("form")
+        raise NotBegun("form")
     sent = form.cleaned_data
     returned = Returned(sent["code"], sent["state"], sent["iss"], sent["error"])
     begun, told = google.finish(begun_by(request), returned, caller=caller)
