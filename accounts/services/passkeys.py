@@ -11,7 +11,7 @@ from accounts.events import log_only, record
 from accounts.models import Passkey, Purpose, User
 from accounts.models.passkey import LONGEST_ID, MOST
 from accounts.models.token import LIFETIMES
-from accounts.services import reauth, sessions
+from accounts.services import passkey_proofs, reauth, sessions
 from bottomline.browsers import browser_of
 from bottomline.caller import Caller
 from bottomline.limits import spend
@@ -101,6 +101,9 @@ def remove(passkey: Passkey, session: SessionStore, *, caller: Caller) -> None:
             return  # pressed twice
         if not row.passkeys.exists():
             ways_in.require_another(row, ways_in.PASSKEY.name)
+            assert session.meta
+            # Staff are in the admin by it no more than by an app that they turned off.
+            session.meta.method = _without_passkey(session.meta.method)
         sessions.end_others(row, session)
         emails.passkey_removed(record("passkey.removed", caller=caller, user=row))
 
@@ -126,6 +129,12 @@ def accepted(user: User) -> str:
         return ""
     known = Passkey.objects.known(user)
     return ceremonies.tell_accepted(handle=user.passkey_handle.bytes, known=known)
+
+
+def _without_passkey(method: str) -> str:
+    """What is left of it; of "passkey+totp" that something stood before."""
+    rest = ["" if part == passkey_proofs.METHOD else part for part in method.split("+")]
+    return "+".join(rest).rstrip("+")
 
 
 def _adding(user: User, browser: str) -> Ceremony:

@@ -873,6 +873,32 @@ def test_an_operator_ends_the_lost_passkeys_of_staff_who_have_nothing_else(
     set_up_factor(alice, visitor)
 
 
+@pytest.mark.asvs("6.3.3")
+def test_the_admin_closes_when_staff_remove_their_last_one(guarded: Authenticator, alice: Person):
+    log_in_with(guarded, visitor := Visitor())
+    add_passkey(visitor)
+    first, last = Passkey.objects.order_by("pk")
+    for passkey, status in ((first, 200), (last, 302)):
+        visitor.post(f"{PAGE}{passkey.pk}/remove/")
+        assert visitor.get("/admin/").status_code == status
+    assert is_in(visitor)
+    assert visitor.get("/account/sessions/").status_code == 200
+
+
+@pytest.mark.asvs("6.3.3")
+def test_the_admin_stays_open_to_an_app_and_closes_when_that_goes_too(
+    guarded: Authenticator, alice: Person
+):
+    log_in_with(guarded, visitor := Visitor())
+    set_up_factor(alice, visitor)
+    visitor.post(f"{PAGE}{Passkey.objects.get().pk}/remove/")
+    assert visitor.get("/admin/").status_code == 200
+    visitor.post("/account/security/factor/off/", {"code": app_code(alice, steps=1)})
+    assert alice.user.second_factor_at is None
+    assert visitor.get("/admin/").status_code == 302
+    assert is_in(visitor)
+
+
 # --- an intruder's, and what goes with an account ---
 
 
