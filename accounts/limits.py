@@ -63,6 +63,9 @@ PROOF_BY_SESSION = Limit("proof:session", 5, DAY)
 FACTOR_BY_ACCOUNT = Limit("second-factor:account", 5, QUARTER)
 FACTOR_BY_LOGIN = Limit("second-factor:login", 5, DAY)
 
+# Mails to an owner whose first factor somebody else knows: the first says it all.
+FACTOR_MAIL_BY_ACCOUNT = Limit("second-factor:mail", 1, DAY)
+
 # Whoever asks has proved the first factor. Each is some mails.
 FACTOR_RESET_BY_ACCOUNT = Limit("factor-reset:account", 3, DAY)
 

@@ -208,6 +208,9 @@ SENTENCES = {
     "mail.sent:factor_reset_done": Sentence(
         "We told you by mail that the second factor was ended."
     ),
+    "mail.sent:second_factor_refused": Sentence(
+        "We told you by mail that somebody proved your first factor, and typed a wrong code."
+    ),
     "mail.sent:passkey_added": Sentence("We told you by mail that a passkey was added."),
     "mail.sent:passkey_removed": Sentence("We told you by mail that a passkey was removed."),
     "mail.sent:passkey_copied": Sentence(

@@ -33,6 +33,7 @@ from accounts.emails.notices import (
     recovery_code_used,
     second_factor_off,
     second_factor_on,
+    second_factor_refused,
     sessions_ended,
 )
 from accounts.emails.password_reset import reset_password
@@ -73,5 +74,6 @@ __all__ = [
     "reset_password",
     "second_factor_off",
     "second_factor_on",
+    "second_factor_refused",
     "sessions_ended",
 ]

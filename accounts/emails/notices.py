@@ -29,6 +29,7 @@ sessions_ended = _telling("sessions_ended")  # all but the one that asked for it
 new_login = _telling("new_login")  # on a device that is not known, or after a long time
 second_factor_on = _telling("second_factor_on")
 second_factor_off = _telling("second_factor_off")
+second_factor_refused = _telling("second_factor_refused")  # when the first was proved
 recovery_code_used = _telling("recovery_code_used")
 new_recovery_codes = _telling("new_recovery_codes")
 passkey_added = _telling("passkey_added")

@@ -15,7 +15,7 @@ from accounts.services import devices, reauth, sessions
 from accounts.services.factor_codes import TOTP, spend_code
 from bottomline.browsers import Browser, browser_of
 from bottomline.caller import Caller
-from bottomline.limits import spend
+from bottomline.limits import spend, spend_quietly
 from bottomline.sessions.record import is_two_factors
 from bottomline.sessions.store import SessionStore
 
@@ -142,11 +142,20 @@ def is_trusted(user: User, caller: Caller) -> bool:
 
 
 def prove(user: User, code: str, *, caller: Caller) -> str:
-    """Take a code at the login; says which kind it was. Raises WrongCode, TooManyAttempts."""
+    """Take a code at the login; says which kind it was. Raises WrongCode, TooManyAttempts.
+
+    Of a wrong one in a browser that is not known its owner hears, once a day: whoever it is has got
+    as far as here (ASVS 6.3.5).
+    """
     try:
         return spend_code(user, code, caller=caller)
     except WrongCode:
-        record("login.refused", caller=caller, user=user, reason=WrongCode.reason)
+        is_strange = not devices.is_known(caller.device_cookie, user)
+        is_news = is_strange and spend_quietly((limits.FACTOR_MAIL_BY_ACCOUNT, str(user.pk)))
+        with transaction.atomic():
+            event = record("login.refused", caller=caller, user=user, reason=WrongCode.reason)
+            if is_news:
+                emails.second_factor_refused(event)
         raise
 
 

@@ -608,6 +608,33 @@ def test_whoever_was_shut_out_meanwhile_leaves_no_second_factor_of_theirs(alice:
     assert alice.user.second_factor_at is None
 
 
+@pytest.mark.asvs("6.3.5")
+def test_an_owner_hears_of_who_knows_the_password_and_not_the_code(
+    alice: Person, codes: list[str], inbox: Inbox, still_clock: Any
+):
+    def told() -> list[Any]:
+        mails = inbox.mails_to(alice.email)
+        return [mail for mail in mails if mail.subject == "A wrong code at The Bottom Line"]
+
+    def try_code(visitor: Visitor) -> None:
+        still_clock.shift(timedelta(minutes=16))  # so that no limit is reached
+        first_factor(visitor, alice)
+        assert visitor.post(VERIFY, {"code": "000000"}).status_code == 422
+
+    home = Visitor()
+    log_in(home, alice)
+    home.post("/logout/")
+    try_code(home)
+    assert not told()  # they have mistyped it
+    for _ in range(3):
+        try_code(Visitor())
+    [mail] = told()
+    assert "/account/not-me/" in mail.body
+    still_clock.shift(timedelta(days=1))
+    try_code(Visitor())
+    assert len(told()) == 2
+
+
 # --- staff ---
 
 
