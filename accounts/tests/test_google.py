@@ -686,7 +686,7 @@ def test_a_page_elsewhere_that_sends_a_browser_here_ends_and_uses_up_nothing_of_
         back = go_on(client, f"/login/google/callback/?code=made-up&state={state}")
         assert back.status_code == 410
     assert come_back(client, provider, page, ALICE).status_code == 302
-    assert is_in(client)
+    assert client.is_in
 
 
 @pytest.mark.asvs("10.1.1")

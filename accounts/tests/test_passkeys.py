@@ -833,7 +833,7 @@ def test_who_knows_the_password_of_staff_with_a_passkey_sets_up_no_factor_of_the
         lambda: thief.post("/password/change/", {"current": alice.password, **new}),
     ):
         begin()
-        assert is_in(thief)
+        assert thief.is_in
         passkey = f"{PAGE}{Passkey.objects.get().pk}/remove/"
         for path in ("/account/security/factor/start/", f"{PAGE}start/", passkey):
             assert thief.post(path)["Location"].startswith(AGAIN)
@@ -866,7 +866,7 @@ def test_an_operator_ends_the_lost_passkeys_of_staff_who_have_nothing_else(
     log_in_with(guarded, visitor)
     with commits():
         call_command("reset_second_factor", alice.email, bob.email, stdout=StringIO())
-    assert not is_in(visitor)
+    assert not visitor.is_in
     assert list(Passkey.objects.values_list("user__email", flat=True)) == [bob.email]
     assert "those who run the site ended it" in inbox.mails_to(alice.email)[-1].body
     log_in(visitor, alice)
@@ -881,7 +881,7 @@ def test_the_admin_closes_when_staff_remove_their_last_one(guarded: Authenticato
     for passkey, status in ((first, 200), (last, 302)):
         visitor.post(f"{PAGE}{passkey.pk}/remove/")
         assert visitor.get("/admin/").status_code == status
-    assert is_in(visitor)
+    assert visitor.is_in
     assert visitor.get("/account/sessions/").status_code == 200
 
 
@@ -896,7 +896,7 @@ def test_the_admin_stays_open_to_an_app_and_closes_when_that_goes_too(
     visitor.post("/account/security/factor/off/", {"code": app_code(alice, steps=1)})
     assert alice.user.second_factor_at is None
     assert visitor.get("/admin/").status_code == 302
-    assert is_in(visitor)
+    assert visitor.is_in
 
 
 # --- an intruder's, and what goes with an account ---
