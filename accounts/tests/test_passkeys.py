@@ -660,6 +660,7 @@ def test_it_is_two_factors_by_itself(alice: Person, both: Authenticator):
     assert log_in_with(both, visitor).status_code == 302
     assert visitor.is_in
     assert last_login().details["method"] == "passkey"
+    assert "A passkey needs none" in visitor.get("/account/security/factor/").text
 
 
 def test_it_stands_in_for_a_code(alice: Person, both: Authenticator):
@@ -1000,6 +1001,13 @@ def test_where_the_site_has_no_name_there_are_none(client: Visitor, alice: Perso
     assert "passkey" not in page
     assert "webauthn" not in page.replace("username webauthn", "")
     assert "passkey" not in [own.way.name for own in ways_in.list_own(alice.user)]
+
+
+def test_where_there_are_none_no_page_speaks_of_them(client: Visitor, alice: Person, settings):
+    settings.HAS_PASSKEYS = False
+    log_in(client, alice)
+    set_up_factor(alice, client)
+    assert "passkey" not in client.get("/account/security/factor/").text.lower()
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def begin_again(request: Request) -> HttpResponse:
 @page
 def own(request: MemberRequest) -> HttpResponse:
     """How things stand, and what can be done about it."""
-    context = {"state": second_factor.find_state(request.user)}
+    state = second_factor.find_state(request.user)
+    context = {"state": state, "has_passkeys": settings.HAS_PASSKEYS}
     return render(request, "accounts/second_factor/own.html", context)
 
 
