@@ -1,6 +1,7 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from accounts.models.second_factor import CODE_LENGTH
 
@@ -47,6 +48,15 @@ class FactorForm(forms.Form):
 
 
 class VerifyForm(FactorForm):
-    """For the code at a login."""
+    """For the code at a login: either kind is taken, and the page asks for one of them."""
 
     trust = forms.BooleanField(label="Do not ask for a code in this browser", required=False)
+
+    def __init__(self, data: QueryDict | None = None, *, by_recovery: bool = False) -> None:
+        super().__init__(data)
+        self.by_recovery, code = by_recovery, self.fields["code"]
+        if by_recovery:
+            code.label, code.help_text = "Recovery code", "One that you have not used yet."
+        else:
+            code.help_text = "Six digits, from the app."
+            code.widget.attrs["inputmode"] = "numeric"  # phones show the digits alone

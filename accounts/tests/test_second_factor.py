@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -313,6 +314,24 @@ def test_a_recovery_code_lets_in_once_and_is_told(alice: Person, codes: list[str
     [told] = [mail for mail in inbox.mails_to(alice.email) if "recovery code" in mail.subject]
     assert "9 of your codes are left" in str(told.body)
     assert Event.objects.filter(kind="recovery_code.used").get().details == {"left": 9}
+
+
+def test_a_phone_shows_digits_for_the_app_and_letters_for_a_recovery_code(
+    alice: Person, codes: list[str]
+):
+    visitor = Visitor()
+    page = visitor.get(first_factor(visitor, alice, next="/account/invites/")["Location"]).text
+    assert 'inputmode="numeric"' in page
+    there = "/login/verify/?by=recovery&amp;next=/account/invites/"
+    assert f'href="{there}"' in page
+    page = visitor.get(unescape(there)).text
+    assert "Recovery code" in page
+    assert "inputmode" not in page
+    again = visitor.post(VERIFY, {"code": "A" * 24, "by": "recovery", "next": "/account/invites/"})
+    assert "Recovery code" in again.text
+    assert "A" * 24 in again.text
+    response = visitor.post(VERIFY, {"code": codes[0], "by": "recovery", "next": "/account/"})
+    assert response["Location"] == "/account/"
 
 
 @pytest.mark.asvs("6.5.2")

@@ -41,7 +41,8 @@ def verify(request: Request) -> HttpResponse:
     half = half_login_of(request)
     if half is None:
         return begin_again(request)
-    form = VerifyForm(posted(request))
+    by_recovery = factor_codes.RECOVERY in (request.POST.get("by"), request.GET.get("by"))
+    form = VerifyForm(posted(request), by_recovery=by_recovery)
     if form.is_valid():
         if not half.spend_try():
             return begin_again(request)
