@@ -23,14 +23,17 @@ class LoginForm(ChallengeForm):
                 "autocomplete": "username webauthn" if settings.HAS_PASSKEYS else "username",
                 "autocapitalize": "none",
                 "spellcheck": "false",
-                "autofocus": True,
             }
         ),
     )
     password = PasswordField()
     remember = forms.BooleanField(label="Keep me logged in on this device", required=False)
 
-    def __init__(self, data: MultiValueDict | None = None, *, caller: Caller) -> None:
+    def __init__(
+        self, data: MultiValueDict | None = None, *, caller: Caller, is_led: bool = False
+    ) -> None:
         super().__init__(data, caller=caller)
+        # Where another way leads, the keyboard of a phone would cover it.
+        self.fields["email"].widget.attrs["autofocus"] = not is_led
         # Shown with a challenge, and then with a mistake in a field: there it is again.
         self.wants_work = "altcha" in self.data

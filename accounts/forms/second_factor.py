@@ -45,6 +45,7 @@ class FactorForm(forms.Form):
     code = CodeField(
         label="Code", help_text="The six digits your app shows now, or a recovery code."
     )
+    code.widget.attrs["autofocus"] = True
 
 
 class VerifyForm(FactorForm):

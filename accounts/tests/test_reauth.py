@@ -56,6 +56,14 @@ def test_the_password_makes_the_proof_fresh_under_a_new_session_id(client: Visit
     assert stale.get("/session/").status_code == 401
 
 
+@pytest.mark.parametrize("by", ["password", "app"])
+def test_the_one_field_has_the_keyboard(client: Visitor, alice: Person, by: str):
+    set_up_factor(alice)
+    log_in(client, alice)
+    field = client.get(f"/reauth/?by={by}").text.partition('class="field__control">')[2]
+    assert "autofocus" in field.partition(">")[0]
+
+
 def test_a_wrong_password_proves_nothing(client: Visitor, alice: Person):
     log_in(client, alice)
     with time_machine.travel(timezone.now() + timedelta(minutes=30), tick=False):

@@ -116,6 +116,12 @@ def test_the_login_page_leads_with_the_way_used_last_here(
     assert not leads(client)
 
 
+def test_the_keyboard_begins_at_the_address_unless_another_way_leads(client: Visitor):
+    assert "autofocus" in client.get("/login/").text
+    client.cookies[WAY] = "mail"
+    assert "autofocus" not in client.get("/login/").text
+
+
 @pytest.mark.asvs("6.3.8")
 def test_what_it_leads_with_depends_on_the_browser_and_on_no_account(
     client: Visitor, alice: Person

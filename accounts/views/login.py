@@ -27,8 +27,8 @@ from bottomline.sessions.request import Request
 @credentials
 @anonymous_only
 def log_in(request: Request) -> HttpResponse:
-    caller = caller_of(request)
-    form = LoginForm(posted(request), caller=caller)
+    caller, lead = caller_of(request), _lead(request)
+    form = LoginForm(posted(request), caller=caller, is_led=lead is not None)
     if form.is_valid():
         email, password = form.cleaned_data["email"], form.cleaned_data["password"]
         try:
@@ -48,7 +48,7 @@ def log_in(request: Request) -> HttpResponse:
             form.refuse(refusal)
         except BadCredentials as refusal:
             form.add_error(None, refusal.message)
-    context = {"form": form, "next": requested_next(request), "lead": _lead(request)}
+    context = {"form": form, "next": requested_next(request), "lead": lead}
     if settings.HAS_PASSKEYS:
         context["passkey"] = passkey_proofs.ask_to_log_in(own_secret(request))
     return render_form(request, "accounts/login/login.html", context)
