@@ -32,5 +32,9 @@ def requested_next(request: HttpRequest) -> str:
 
 def redirect_with_next(name: str, wanted: str) -> HttpResponse:
     """To the page of that name, which leads on to `wanted` if that is anywhere."""
+    return redirect(path_with_next(name, wanted))
+
+
+def path_with_next(name: str, wanted: str) -> str:
     query = f"?{urlencode({'next': wanted})}" if wanted else ""
-    return redirect(reverse(name) + query)
+    return reverse(name) + query

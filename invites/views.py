@@ -3,6 +3,7 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import get_language_from_request
 
 from accounts.addresses import InvalidUsername
@@ -104,7 +105,8 @@ def by_google(request: HttpRequest, token: str) -> HttpResponse:
         signup.require_no_staff(invite, caller=caller)
     except InviteUnusable:
         return render(request, "invites/unusable.html", status=410)
-    return leave(request, google.begin(invite=invite.public_id))
+    back = reverse("invites:welcome", args=[token])
+    return leave(request, google.begin(invite=invite.public_id), back=back)
 
 
 @form_page

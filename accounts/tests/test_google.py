@@ -102,6 +102,15 @@ def test_it_keeps_them_logged_in_where_they_said_so(linked: Person, provider: Id
         assert bool(cookie["expires"]) == is_kept
 
 
+def test_who_would_rather_not_is_back_where_they_were(
+    client: Visitor, alice: Person, provider: IdentityProvider
+):
+    page = begin(client, next="/account/invites/").text
+    assert 'href="/login/?next=%2Faccount%2Finvites%2F">Rather not' in page
+    log_in(client, alice)
+    assert f'href="{OWN}">Rather not' in client.post(f"{OWN}link/").text
+
+
 @pytest.mark.asvs("3.7.3")
 @pytest.mark.asvs("10.2.1")
 @pytest.mark.asvs("10.2.3")

@@ -26,7 +26,7 @@ from accounts.errors import (
 )
 from accounts.forms import RememberForm, ReturnForm
 from accounts.provider import Told
-from accounts.redirects import requested_next
+from accounts.redirects import path_with_next, requested_next
 from accounts.requests import MemberRequest
 from accounts.services import google
 from accounts.services.google import Begun, Returned
@@ -39,15 +39,15 @@ from bottomline.sessions.request import Request
 OWN_PAGE = "/account/security/google/"
 
 
-def leave(request: HttpRequest, begun: Begun) -> HttpResponse:
-    """On to the provider, by a page and not by a redirect.
+def leave(request: HttpRequest, begun: Begun, *, back: str) -> HttpResponse:
+    """On to the provider, by a page and not by a redirect; or `back` to where they were.
 
     After a form is posted, Chromium asks the policy of its page about every redirect that follows,
     also about those by which a provider sends people on to their own organisation: only a page that
     somebody leaves by itself needs no list of all those places.
     """
     place = google.place_of(begun, caller=caller_of(request))
-    response = render(request, "accounts/google/leave.html", {"place": place})
+    response = render(request, "accounts/google/leave.html", {"place": place, "back": back})
     keep_google(response, google.cookie_of(begun))
     return response
 
@@ -56,9 +56,10 @@ def leave(request: HttpRequest, begun: Begun) -> HttpResponse:
 @anonymous_only
 @with_google
 def log_in(request: HttpRequest) -> HttpResponse:
-    form = RememberForm(posted(request))
+    form, wanted = RememberForm(posted(request)), requested_next(request)
     remember = form.is_valid() and form.cleaned_data["remember"]
-    return leave(request, google.begin(next_url=requested_next(request), remember=remember))
+    back = path_with_next("accounts:login", wanted)
+    return leave(request, google.begin(next_url=wanted, remember=remember), back=back)
 
 
 @form_page
@@ -143,7 +144,8 @@ def own(request: MemberRequest) -> HttpResponse:
 @with_google
 @fresh_proof(back=OWN_PAGE)
 def link(request: MemberRequest) -> HttpResponse:
-    return leave(request, google.begin_linking(request.user, caller=caller_of(request)))
+    begun = google.begin_linking(request.user, caller=caller_of(request))
+    return leave(request, begun, back=OWN_PAGE)
 
 
 @post_only

@@ -70,6 +70,13 @@ def test_whoever_is_invited_joins_without_a_password(
     assert enter(Visitor(), provider, CAROL)["Location"] == "/account/"
 
 
+def test_who_would_rather_not_is_back_at_the_invite(
+    client: Visitor, provider: IdentityProvider, invite: Invite
+):
+    page = client.post(f"{path_of(invite)}google/").text
+    assert f'href="{path_of(invite)}">Rather not' in page
+
+
 def test_without_an_invite_nobody_joins(client: Visitor, provider: IdentityProvider):
     assert enter(client, provider, CAROL).status_code == 403
     assert client.get(JOIN).status_code == 410
