@@ -474,6 +474,27 @@ def second_factor_own(page: Page, door: Door) -> None:
     expect(page.get_by_text("10 left")).to_be_visible()
 
 
+@shows("second-factor-renew")
+def second_factor_renew(page: Page, door: Door) -> None:
+    second_factor_own(page, door)
+    page.get_by_role("link", name="Make new codes").click()
+    expect(page.get_by_label("Code", exact=True)).to_be_focused()
+
+
+@shows("second-factor-off")
+def second_factor_off(page: Page, door: Door) -> None:
+    second_factor_own(page, door)
+    page.get_by_role("link", name="Turn it off").click()
+    expect(page.get_by_label("Code", exact=True)).to_be_focused()
+
+
+@shows("login-verify-recovery")
+def verify_recovery(page: Page, door: Door) -> None:
+    _half_a_login(page, door.member())
+    page.get_by_role("link", name="Type a recovery code").click()
+    expect(page.get_by_label("Recovery code")).to_be_focused()
+
+
 @shows("login-verify-errors")
 def verify_errors(page: Page, door: Door) -> None:
     _half_a_login(page, door.member())
