@@ -85,6 +85,14 @@ def test_no_secret_counts_before_its_code_was_typed(client: Visitor, alice: Pers
     log_in(Visitor(), alice)
 
 
+def test_an_app_on_the_same_phone_takes_the_secret_by_a_link(client: Visitor, alice: Person):
+    log_in(client, alice)
+    client.post(f"{PAGE}start/")
+    link = re.search(r'href="(otpauth:[^"]+)"', client.get(f"{PAGE}confirm/").text)
+    assert link
+    assert parse_qs(urlsplit(unescape(link[1])).query)["secret"] == [secret_of(alice)]
+
+
 def test_what_nobody_finishes_ends_in_an_hour(client: Visitor, alice: Person, still_clock: Any):
     log_in(client, alice)
     client.post(f"{PAGE}start/")

@@ -165,7 +165,12 @@ def confirm(request: MemberRequest) -> HttpResponse:
             return redirect("accounts:second_factor")
         else:
             return _show_codes(request, codes, is_new=True)
-    context = {"form": form, "secret": _grouped(pending.secret), "qr": qr.picture(pending.uri)}
+    context = {
+        "form": form,
+        "secret": _grouped(pending.secret),
+        "uri": pending.uri,
+        "qr": qr.picture(pending.uri),
+    }
     return render_form(request, "accounts/second_factor/confirm.html", context)
 
 
