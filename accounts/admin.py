@@ -242,7 +242,7 @@ class FactorResetAdmin(Records):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         reset = context["original"]
         context |= {
-            "title": f"{reset.user} has lost the second factor",
+            "title": f"Has {reset.user} lost the second factor?",
             "reset": reset,
             "facts": lost_factor.facts_of(reset),
         }

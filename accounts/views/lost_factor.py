@@ -56,8 +56,8 @@ def call_off(request: HttpRequest, token: str) -> HttpResponse:
 def keep(request: MemberRequest) -> HttpResponse:
     """The button that every page of a member's has meanwhile. Closing a door wants no new proof."""
     if factor_reset.call_off(request.user, caller=caller_of(request)):
-        said = "Called off: your second factor stays. Whoever asked knows your password or reads "
-        messages.success(request, said + "your mail, so choose a new password now.")
+        said = "Called off: your second factor stays. If it was not you who asked, somebody knows "
+        messages.success(request, said + "your password or reads your mail: choose a new password.")
     else:
         messages.info(request, "There was nothing to call off.")
     return redirect("accounts:second_factor")
