@@ -27,6 +27,7 @@ class Way:
     invitation: str  # what leads there, on the login page
     page: str  # where a member changes it
     has: Callable[[User], bool]
+    adding: str = ""  # what a member does to have it; of the mail nothing
     is_offered: Callable[[], bool] = lambda: True  # by this installation
 
 
@@ -113,6 +114,7 @@ PASSWORD = register(
         invitation="Log in with the password",
         page="/password/change/",
         has=lambda user: user.has_usable_password(),
+        adding="Set a password",
     )
 )
 PASSKEY = register(
@@ -125,6 +127,7 @@ PASSKEY = register(
         invitation="Log in with a passkey",
         page="/account/security/passkeys/",
         has=lambda user: user.passkeys.exists(),
+        adding="Add a passkey",
         is_offered=lambda: settings.HAS_PASSKEYS,
     )
 )
@@ -150,6 +153,7 @@ GOOGLE = register(
         invitation=f"Continue with {settings.GOOGLE_NAME}",
         page="/account/security/google/",
         has=lambda user: user.identities.filter(issuer=provider.issuer()).exists(),
+        adding=f"Link {settings.GOOGLE_NAME}",
         is_offered=provider.is_offered,
     )
 )

@@ -40,7 +40,8 @@ def overview(user: User) -> Overview:
 def _spare_way(ways: list[OwnWay]) -> Check:
     if any(own.is_only for own in ways):
         text = "You have one way in only. With a second you are not locked out when it fails."
-        return Check(False, text, "/password/change/", "Set a password")
+        other = next((own.way for own in ways if own.way.adding and not own.is_there), None)
+        return Check(False, text, other.page if other else "", other.adding if other else "")
     return Check(True, "You have more than one way in.", "", "")
 
 

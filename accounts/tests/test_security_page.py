@@ -9,6 +9,7 @@ from accounts import ways_in
 from accounts.errors import LastWayIn
 from accounts.models import Event
 from accounts.services.security import overview
+from accounts.tests.test_passkeys import passkey_of
 from conftest import Inbox, Person, Visitor, log_in
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +115,18 @@ def test_the_login_page_leads_with_the_way_used_last_here(
     client.post("/logout/")
     assert client.cookies[WAY].value == "password"
     assert not leads(client)
+
+
+def test_whoever_has_one_way_in_is_led_to_one_they_do_not_have(olivia: Person):
+    def advice() -> tuple[str, str]:
+        check = overview(olivia.user).checks[0]
+        assert not check.is_well
+        return check.page, check.label
+
+    assert advice() == ("/account/security/passkeys/", "Add a passkey")
+    passkey_of(olivia)
+    without_password(olivia)
+    assert advice() == ("/password/change/", "Set a password")
 
 
 def test_the_keyboard_begins_at_the_address_unless_another_way_leads(client: Visitor):
