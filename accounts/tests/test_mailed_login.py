@@ -73,6 +73,17 @@ def test_the_link_shows_a_button_and_the_button_logs_in(
     assert client.cookies[COOKIE].value == ""
 
 
+def test_who_goes_back_to_the_link_after_it_worked_is_told_so(
+    client: Visitor, alice: Person, inbox: Inbox
+):
+    ask(client, alice.email)
+    link = inbox.link_to(alice.email)
+    assert "You are logged in here already" not in client.get(link).text
+    client.post(link)
+    assert "You are logged in here already" in client.get(link).text
+    assert "You are logged in here already" not in Visitor().get(link).text
+
+
 @pytest.mark.parametrize(
     "shape", ["{0}{1}", "{0} {1}", " {0}-{1} ", "{0}\u2013{1}", "{0}\u00a0{1}"]
 )
