@@ -458,6 +458,16 @@ def test_staff_trust_no_browser(alice: Person, codes: list[str]):
 # --- turning it off, and what is kept ---
 
 
+def test_who_has_lost_both_and_is_logged_in_reads_where_to_go(
+    client: Visitor, alice: Person, codes: list[str]
+):
+    words = "I have neither the app nor a recovery code"
+    log_in(client, alice)
+    assert words in client.get(f"{PAGE}off/").text
+    visitor = Visitor()
+    assert words in visitor.get(first_factor(visitor, alice)["Location"]).text
+
+
 @pytest.mark.asvs("7.5.3")
 def test_turning_it_off_wants_a_code_and_ends_every_other_session(
     client: Visitor, alice: Person, inbox: Inbox
