@@ -797,12 +797,16 @@ def test_what_one_member_began_is_not_linked_to_another(
     kept = client.cookies[COOKIE].value
     for visitor in (Visitor(), Visitor()):
         visitor.cookies[COOKIE] = kept
-        assert go_on(visitor, back).status_code == 410
+        refused = go_on(visitor, back)
+        assert refused.status_code == 410
+        assert "You came on an invite?" in refused.text
     page = client.post(f"{OWN}link/")
     other = Visitor()
     log_in(other, bob)
     other.cookies[COOKIE] = page.cookies[COOKIE].value
-    assert come_back(other, provider, page, ALICE).status_code == 410
+    refused = come_back(other, provider, page, ALICE)
+    assert refused.status_code == 410
+    assert "You came on an invite?" not in refused.text
     assert not LinkedIdentity.objects.exists()
 
 
