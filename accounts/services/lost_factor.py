@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import emails, limits
-from accounts.backends import PermissionsBackend
 from accounts.errors import NotApplicable, OwnersOnly, ProofTooOld
 from accounts.events import SYSTEM, record
 from accounts.models import Event, FactorReset, User
@@ -153,14 +151,18 @@ def require_may_decide(staff: User, user: User) -> None:
         raise OwnersOnly("They are staff: only owners can decide that for them.")
 
 
-def _deciders(user: User) -> QuerySet[User]:
-    """Whose decision it is: see `require_may_decide`, and who has the permission."""
-    staff = User.objects.standing().filter(is_staff=True).exclude(pk=user.pk)
-    if user.is_staff or user.is_superuser:
-        return staff.filter(is_superuser=True)
-    # None: who is standing is said already, and Django would ask a column for it that is not there.
-    may_decide = PermissionsBackend().with_perm(MAY_DECIDE, is_active=None)  # type: ignore[arg-type]
-    return staff.filter(pk__in=may_decide)
+def _deciders(user: User) -> list[User]:
+    """Whoever of staff may decide about the member, by the rules that hold when they do."""
+    staff = User.objects.standing().filter(is_staff=True)
+    return [one for one in staff if one.has_perm(MAY_DECIDE) and _may_decide(one, user)]
+
+
+def _may_decide(staff: User, user: User) -> bool:
+    try:
+        require_may_decide(staff, user)
+    except NotApplicable:
+        return False
+    return True
 
 
 @transaction.atomic
